@@ -81,11 +81,11 @@ class Place:
             there = {a["account_id"] for a in (await self.ask("root", "GET", "/admin/accounts")).result}
             if account in there:
                 body: dict[str, Any] = {"user_id": user}
-                made = await self.ask("root", "POST", f"/admin/accounts/{account}/users", json=body)
+                response = await self.ask("root", "POST", f"/admin/accounts/{account}/users", json=body)
             else:
                 body = {"account_id": account, "admin_user_id": user}
-                made = await self.ask("root", "POST", "/admin/accounts", json=body)
-            self.keys[one] = made.result["user_key"]
+                response = await self.ask("root", "POST", "/admin/accounts", json=body)
+            self.keys[one] = response.result["user_key"]
 
     async def settle(self) -> None:
         """Do every job that waits, whatever it waits for."""

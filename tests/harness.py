@@ -120,15 +120,15 @@ async def harness_at(folder: Path, tripwire: Tripwire | None = None, **settings:
 @pytest.fixture
 async def harness(tmp_path: Path, tripwire: Tripwire | None) -> AsyncIterator[Harness]:
     """Lexical search only: fast and deterministic."""
-    async with harness_at(tmp_path / "data", tripwire) as made:
-        yield made
+    async with harness_at(tmp_path / "data", tripwire) as harness:
+        yield harness
 
 
 @pytest.fixture
 async def dense_harness(tmp_path: Path, tripwire: Tripwire | None) -> AsyncIterator[Harness]:
     """With vectors, made from hashes of words."""
-    async with harness_at(tmp_path / "data", tripwire, embedder={"kind": "hash"}) as made:
-        yield made
+    async with harness_at(tmp_path / "data", tripwire, embedder={"kind": "hash"}) as harness:
+        yield harness
 
 
 def plant(folder: Path, files: Mapping[str, str | bytes]) -> Path:

@@ -74,8 +74,8 @@ class Counted:
 
         return call
 
-    async def _each(self, made: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        async for one in made:
+    async def _each(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for one in items:
             await self._gate.passed()
             yield one
 

@@ -78,8 +78,8 @@ class Line:
         except (OSError, http.client.HTTPException) as cut:
             self._http.close()
             raise Gone(f"{method} {path}: {cut!r}") from cut
-        told = {name.lower(): value for name, value in answer.getheaders()}
-        return Answer(answer.status, json.loads(raw) if raw else None, told)
+        header_values = {name.lower(): value for name, value in answer.getheaders()}
+        return Answer(answer.status, json.loads(raw) if raw else None, header_values)
 
     def upload(self, name: str, data: bytes) -> str:
         """temp_upload; returns the id."""
@@ -131,7 +131,7 @@ class Server:
     def pid(self) -> int:
         return self.process.pid
 
-    def said(self) -> str:
+    def output(self) -> str:
         """What this server has logged."""
         with self.log.open("rb") as file:
             file.seek(self._log_from)
@@ -157,7 +157,7 @@ class Server:
             if worker is not None and worker.pid != pid:
                 return worker
             time.sleep(0.02)
-        raise AssertionError(f"no other worker than {pid} in {within_s} s:\n{self.said()[-3_000:]}")
+        raise AssertionError(f"no other worker than {pid} in {within_s} s:\n{self.output()[-3_000:]}")
 
     def kill(self) -> None:
         """SIGKILL, and wait until it has gone."""
@@ -172,7 +172,7 @@ class Server:
     def await_port(self, begun: float | None = None) -> None:
         """Until it has said where it listens."""
         begun = time.monotonic() if begun is None else begun
-        while not (found := _URL.search(self.said())):
+        while not (found := _URL.search(self.output())):
             self._still_alive(begun)
             time.sleep(0.005)
         self.port = int(found[1])
@@ -195,9 +195,9 @@ class Server:
 
     def _still_alive(self, begun: float) -> None:
         if self.process.poll() is not None:
-            raise AssertionError(f"the server left with {self.process.returncode}:\n{self.said()[-3_000:]}")
+            raise AssertionError(f"the server left with {self.process.returncode}:\n{self.output()[-3_000:]}")
         if time.monotonic() - begun > GIVE_UP_S:
-            raise AssertionError(f"the server is not ready after {GIVE_UP_S} s:\n{self.said()[-3_000:]}")
+            raise AssertionError(f"the server is not ready after {GIVE_UP_S} s:\n{self.output()[-3_000:]}")
 
 
 def launch(data: Path, *, wait: bool = True, port: int = 0, **environment: str) -> Server:
@@ -237,8 +237,8 @@ def doctor(data: Path) -> dict[str, Any]:
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=120, env={**os.environ, **QUIET}, check=False
     )
-    told = json.loads(done.stdout)
-    return {"exit": done.returncode, **told}
+    report = json.loads(done.stdout)
+    return {"exit": done.returncode, **report}
 
 
 def zipped(files: Mapping[str, str]) -> bytes:

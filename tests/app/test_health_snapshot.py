@@ -54,7 +54,7 @@ async def test_the_store_is_counted_once_a_minute_and_probed_each_time(harness: 
     assert again.nodes > first.nodes
 
 
-async def test_jobs_are_told_by_kind_with_the_age_of_the_oldest(harness: Harness) -> None:
+async def test_jobs_are_counted_by_kind_with_the_age_of_the_oldest(harness: Harness) -> None:
     await harness.write("viking://resources/docs/a.md", "text")
     harness.clock.advance(30)
     keeper = housekeeping(harness)

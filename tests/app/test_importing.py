@@ -10,7 +10,7 @@ from tests.harness import Harness, harness, plant
 __all__ = ["harness"]
 
 
-async def test_an_import_whose_place_is_removed_half_way_is_told_as_cancelled(harness: Harness, tmp_path: Path) -> None:
+async def test_an_import_whose_target_is_removed_ends_as_cancelled(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", {"a.md": "heron"})
     async with asyncio.TaskGroup() as group:
         waits = group.create_task(harness.engine.add(folder, wait=True))

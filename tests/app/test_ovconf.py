@@ -16,8 +16,8 @@ from recalld.domain.errors import Invalid
 HERE = Path("ov.conf")
 
 
-def read(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    return settings_of(json.dumps(given), HERE)
+def read(document: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    return settings_of(json.dumps(document), HERE)
 
 
 def loaded(tmp_path: Path, text: str) -> Config:
@@ -26,7 +26,7 @@ def loaded(tmp_path: Path, text: str) -> Config:
     return load_config(path)
 
 
-def test_what_both_know_is_taken_over(tmp_path: Path) -> None:
+def test_shared_settings_are_taken_over(tmp_path: Path) -> None:
     config = loaded(
         tmp_path,
         """{
@@ -40,7 +40,7 @@ def test_what_both_know_is_taken_over(tmp_path: Path) -> None:
     assert (config.data, config.log.level) == (Path("/srv/viking"), "warning")
 
 
-def test_it_is_told_by_what_is_in_it_not_by_its_name(tmp_path: Path) -> None:
+def test_the_format_follows_from_the_content_not_the_name(tmp_path: Path) -> None:
     assert is_ovconf('\ufeff\n {"server": {}}')
     assert not is_ovconf('[server]\nhost = "{"\n')
     path = tmp_path / "recalld.toml"
@@ -72,7 +72,7 @@ def test_variables_stand_for_the_environment(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("given", "key"),
+    ("document", "key"),
     [
         ({"serverr": {}}, "serverr"),
         ({"server": {"prot": 1}}, "server.prot"),
@@ -80,21 +80,21 @@ def test_variables_stand_for_the_environment(monkeypatch: pytest.MonkeyPatch) ->
         ({"embedding": {"dnse": {}}}, "embedding.dnse"),
     ],
 )
-def test_a_key_the_original_does_not_know_is_refused_by_its_name(given: dict[str, Any], key: str) -> None:
+def test_a_key_the_original_does_not_know_is_refused_by_its_name(document: dict[str, Any], key: str) -> None:
     with pytest.raises(Invalid) as refused:
-        read(given)
+        read(document)
     assert refused.value.details["keys"] == [key]
     assert key in refused.value.message
 
 
 def test_a_key_that_has_no_effect_is_named_once_and_its_value_is_not() -> None:
-    given = {
+    document = {
         "server": {"workers": 4, "port": 1, "public_base_url": None},
         "vlm": {"api_key": "hush"},
         "enable_watch_scheduler": False,
         "log": {"output": "stdout"},
     }
-    _, notes = read(given)
+    _, notes = read(document)
     assert notes == [
         f"{key} has no effect here" for key in ("server.workers", "vlm.api_key", "enable_watch_scheduler", "log.output")
     ]
@@ -165,7 +165,7 @@ def test_a_reranker_both_have_is_taken_over() -> None:
 
 
 @pytest.mark.parametrize("text", ['{"server": ', '{"server": 1}', "{1}"])
-def test_what_is_broken_is_refused_with_its_place(text: str) -> None:
+def test_a_syntax_error_is_refused_with_its_position(text: str) -> None:
     with pytest.raises(Invalid, match=r"ov\.conf"):
         settings_of(text, HERE)
 

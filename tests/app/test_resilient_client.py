@@ -53,13 +53,13 @@ async def ask(client: ResilientClient, work: Callable[[], Awaitable[str]], *, re
     return await client.call(work, deadline_s=5.0, retry=retry)
 
 
-async def test_a_broken_call_is_made_once_more_where_that_is_ours_to_do(client: ResilientClient) -> None:
+async def test_a_broken_call_is_retried_once_where_retries_are_ours(client: ResilientClient) -> None:
     assert await ask(client, Flaky("server"), retry=True) == "done"
     with pytest.raises(Upstream):
         await ask(client, Flaky("server"))
 
 
-async def test_what_the_caller_did_wrong_is_not_tried_again(client: ResilientClient) -> None:
+async def test_invalid_requests_are_not_retried(client: ResilientClient) -> None:
     work = Flaky("request")
     with pytest.raises(Upstream):
         await ask(client, work, retry=True)
@@ -67,7 +67,7 @@ async def test_what_the_caller_did_wrong_is_not_tried_again(client: ResilientCli
     assert client.state.circuit == "closed"
 
 
-async def test_a_provider_that_is_down_is_asked_no_more_and_one_probe_brings_it_back(
+async def test_a_provider_outage_opens_the_circuit_and_one_probe_closes_it(
     client: ResilientClient, clock: MemoryClock
 ) -> None:
     work = Flaky(*["server"] * POLICY.failures_max)
@@ -101,13 +101,13 @@ async def test_a_429_is_honoured(client: ResilientClient, clock: MemoryClock) ->
     assert await ask(client, Flaky()) == "done"
 
 
-async def test_what_hangs_ends_with_its_deadline(client: ResilientClient) -> None:
+async def test_a_hanging_call_ends_at_its_deadline(client: ResilientClient) -> None:
     with pytest.raises(Upstream, match="in time"):
         await client.call(asyncio.Event().wait, deadline_s=0.01, retry=False)
     assert client.state.failures == 1
 
 
-async def test_a_caller_who_goes_away_at_once_blames_nobody(client: ResilientClient) -> None:
+async def test_a_call_cancelled_at_once_counts_as_no_failure(client: ResilientClient) -> None:
     task = asyncio.ensure_future(client.call(asyncio.Event().wait, deadline_s=60.0, retry=False))
     await asyncio.sleep(0)
     task.cancel()
@@ -121,7 +121,7 @@ def embedding(inner: Embedder, client: ResilientClient, clock: MemoryClock) -> R
     return ResilientEmbedder(inner, client, meter, clock, deadline_s=5.0, bulk_deadline_s=5.0)
 
 
-async def test_a_question_asked_twice_is_embedded_once(client: ResilientClient, clock: MemoryClock) -> None:
+async def test_a_repeated_query_is_embedded_once(client: ResilientClient, clock: MemoryClock) -> None:
     embedder = embedding(HashEmbedder(HashSettings()), client, clock)
     one = await embedder.embed(["heron"], query=True)
     both = await embedder.embed(["heron", "stork"], query=True)
@@ -156,9 +156,7 @@ async def test_company_is_waited_for_as_long_as_the_embedder_gives_time(
     await near.close()
 
 
-async def test_nobody_waits_for_company_while_the_embedder_refuses_at_once(
-    client: ResilientClient, clock: MemoryClock
-) -> None:
+async def test_calls_do_not_linger_while_the_circuit_is_open(client: ResilientClient, clock: MemoryClock) -> None:
     embedder = embedding(Far(clock), client, clock)
     await embedder.embed(["heron"], query=True)
     assert embedder.linger_s("stork") > 0
@@ -170,7 +168,7 @@ async def test_nobody_waits_for_company_while_the_embedder_refuses_at_once(
     await embedder.close()
 
 
-async def test_a_language_model_is_asked_once_and_put_off_while_it_is_down(clock: MemoryClock) -> None:
+async def test_a_language_model_outage_defers_jobs_without_retries(clock: MemoryClock) -> None:
     async with provider(fault="500") as fake:
         inner = openai.plugin.make(openai.plugin.settings(base_url=fake.url))
         model = ResilientModel(inner, ResilientClient("model", clock), deadline_s=5.0)

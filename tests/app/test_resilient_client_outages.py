@@ -54,14 +54,14 @@ class Moody(HashEmbedder):
 class Seen:
     """When each question was asked, and whether it got its vector; what the embedder was asked, and how long it all took."""
 
-    asked: list[tuple[float, bool]] = field(default_factory=list)
+    queries: list[tuple[float, bool]] = field(default_factory=list)
     called: list[float] = field(default_factory=list)
     longest_s: float = 0.0
     circuit: str = ""
 
     def without(self, begin: float, end: float) -> float:
         """The share of questions asked from ``begin`` to ``end`` that got none."""
-        there = [well for at, well in self.asked if begin <= at < end]
+        there = [well for at, well in self.queries if begin <= at < end]
         return 1 - sum(there) / len(there)
 
     def calls(self, begin: float, end: float) -> int:
@@ -82,9 +82,9 @@ def steady(mood: Mood, seconds: float, *, rate: float = RATE) -> Seen:
             try:
                 async with asyncio.timeout(DEADLINE_S):
                     await embedder.embed([f"question {number}"], query=True)
-                seen.asked.append((begun, True))
+                seen.queries.append((begun, True))
             except (Busy, Upstream, TimeoutError):
-                seen.asked.append((begun, False))
+                seen.queries.append((begun, False))
             seen.longest_s = max(seen.longest_s, clock.monotonic() - begun)
 
         async with asyncio.TaskGroup() as group:
@@ -129,7 +129,7 @@ def test_an_outage_is_probed_gently(kind: str) -> None:
     assert all(b - a > 0.04 for a, b in zip(probes, probes[1:], strict=False))
 
 
-def test_what_comes_back_is_not_met_by_a_crowd() -> None:
+def test_a_recovering_provider_gets_few_calls_at_first() -> None:
     seen = steady(outage("hang", 5, 15), 20)
     first = next(at for at in seen.called if at >= 15)
     assert seen.calls(first, first + TAKES_S / 2) == 1

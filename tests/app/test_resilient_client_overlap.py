@@ -35,7 +35,7 @@ async def end(how: str, takes_s: float) -> str:
     raise Upstream(how, details={"kind": how, "retry_after_s": 0.3})
 
 
-async def crowd(seed: int, ends: list[str]) -> ResilientClient:
+async def run_calls(seed: int, ends: list[str]) -> ResilientClient:
     """A hundred callers within ten seconds; a fifth of them leave in the middle."""
     drawn, clock = random.Random(seed), LoopClock()
     client = ResilientClient("acme", clock)
@@ -59,9 +59,9 @@ async def crowd(seed: int, ends: list[str]) -> ResilientClient:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_whatever_happened_good_calls_bring_it_back(seed: int) -> None:
+def test_successful_calls_always_close_the_circuit(seed: int) -> None:
     async def main() -> tuple[str, list[bool]]:
-        client = await crowd(seed, ENDS)
+        client = await run_calls(seed, ENDS)
         await asyncio.sleep(POLICY.pause_s + 1)
         answers = []
         for _ in range(30):
@@ -93,7 +93,7 @@ def test_calls_that_fail_together_open_it_for_one_short_time(kind: str, seed: in
     assert run(main, seed) <= POLICY.open_s
 
 
-def test_callers_who_leave_are_no_failures_of_the_provider() -> None:
+def test_cancelled_calls_are_not_provider_failures() -> None:
     async def main() -> tuple[str, int]:
         client = ResilientClient("acme", LoopClock())
 
@@ -121,7 +121,7 @@ def test_callers_whose_own_deadline_is_the_same_do_tell_of_the_provider() -> Non
     assert run(main) == "open"
 
 
-def test_what_nobody_foresaw_is_told_as_a_failure_of_the_provider() -> None:
+def test_an_unexpected_exception_counts_as_a_provider_failure() -> None:
     async def main() -> None:
         client = ResilientClient("acme", LoopClock())
         with pytest.raises(Upstream, match="acme raised TypeError"):

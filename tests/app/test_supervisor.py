@@ -136,7 +136,7 @@ async def test_a_worker_leaves_with_its_supervisor() -> None:
     assert not psutil.pid_exists(pid)
 
 
-async def test_what_a_stopped_worker_was_doing_has_cost_no_attempt() -> None:
+async def test_stopping_a_worker_costs_its_jobs_no_attempt() -> None:
     async with supervised("asks") as (owner, supervisor):
         await owner.until("lease woken")
         os.kill(supervisor.pid, signal.SIGTERM)
@@ -162,8 +162,8 @@ def test_a_worker_does_not_outlive_a_server_that_is_killed() -> None:
         [sys.executable, str(HERE / "fake_server.py")], stdout=subprocess.PIPE, text=True, env=environment
     )
     assert server.stdout is not None
-    told = next(line for line in server.stdout if line.startswith("worker "))
-    worker = psutil.Process(int(told.split()[1]))
+    announcement = next(line for line in server.stdout if line.startswith("worker "))
+    worker = psutil.Process(int(announcement.split()[1]))
     server.kill()
     server.wait()
     server.stdout.close()

@@ -49,7 +49,7 @@ def test_the_budget_holds_for_what_was_written_down_too_and_until_the_next_day(
     meter.count(5)
 
 
-def test_what_other_processes_spent_counts(clock: MemoryClock) -> None:
+def test_usage_of_other_processes_counts(clock: MemoryClock) -> None:
     meter = UsageMeter("acme", "question", DayPolicy(calls_max=10), clock)
     meter.sync(clock.stamp(DAY), 10, 0)
     assert meter.exhausted

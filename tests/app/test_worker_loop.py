@@ -27,11 +27,11 @@ Steps = Callable[..., None]
 def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     """Puts steps of the test's own into the table: ``steps(fails=step, policy=...)``."""
 
-    def put(policy: JobPolicy | None = None, **made: Step) -> None:
-        table: Mapping[str, Step] = {**STEPS, **made}
+    def put(policy: JobPolicy | None = None, **job_steps: Step) -> None:
+        table: Mapping[str, Step] = {**STEPS, **job_steps}
         monkeypatch.setattr(working, "STEPS", MappingProxyType(table))
         if policy is not None:
-            monkeypatch.setattr(working, "POLICIES", {**POLICIES, **dict.fromkeys(made, policy)})
+            monkeypatch.setattr(working, "POLICIES", {**POLICIES, **dict.fromkeys(job_steps, policy)})
 
     return put
 
@@ -69,7 +69,7 @@ async def test_a_job_that_raises_is_tried_again_later_and_later_then_dead_with_i
 
 
 @pytest.mark.parametrize("failure", [Invalid("x"), Denied("x"), NotFound("x"), Corrupt("x"), Conflict("x")])
-async def test_what_cannot_succeed_is_tried_once(harness: Harness, steps: Steps, failure: Exception) -> None:
+async def test_permanent_failures_are_tried_once(harness: Harness, steps: Steps, failure: Exception) -> None:
     tried = 0
 
     async def refuses(job: Job, ports: Ports) -> None:
@@ -83,7 +83,7 @@ async def test_what_cannot_succeed_is_tried_once(harness: Harness, steps: Steps,
     assert (tried, (await harness.queue("refuses")).dead) == (1, 1)
 
 
-async def test_what_failed_for_a_while_succeeds_in_the_end(harness: Harness, steps: Steps) -> None:
+async def test_temporary_failures_succeed_in_the_end(harness: Harness, steps: Steps) -> None:
     failures: list[Exception] = [Upstream("late"), Busy("full"), OSError("no space")]
 
     async def recovers(job: Job, ports: Ports) -> None:
@@ -193,7 +193,7 @@ async def test_one_failing_job_does_not_stop_the_others(harness: Harness, steps:
     assert (await harness.queue("works")).done == 1
 
 
-async def test_waiting_is_no_attempt_and_is_as_long_as_was_said(harness: Harness, steps: Steps) -> None:
+async def test_busy_costs_no_attempt_and_waits_as_long_as_requested(harness: Harness, steps: Steps) -> None:
     tried: list[float] = []
     begun = harness.clock.now()
 
@@ -255,20 +255,20 @@ async def test_of_two_jobs_that_fold_the_newer_tells_what_to_do_and_the_louder_h
 ) -> None:
     seen: list[dict[str, object]] = []
 
-    async def told(job: Job, ports: Ports) -> None:
+    async def follow_up(job: Job, ports: Ports) -> None:
         seen.append(dict(job.payload))
         await done(job, ports)
 
-    steps(told=told)
+    steps(told=follow_up)
     tenant = harness.ports.ledger.tenant(harness.engine.caller)
     for payload in ({"n": 1, "quiet": True}, {"n": 2, "quiet": False}, {"n": 2, "quiet": True}):
-        await tenant.commit(Commit(jobs=(NewJob("told", "told", payload),)))
+        await tenant.commit(Commit(jobs=(NewJob("follow_up", "follow_up", payload),)))
     await harness.settle()
     assert seen == [{"n": 2, "quiet": False}]
 
 
 @pytest.mark.parametrize(("lane", "most"), [(Lane.INTERACTIVE, 8), (Lane.BULK, 2)])
-async def test_what_waits_for_a_model_runs_side_by_side_and_bulk_two_at_a_time(
+async def test_model_jobs_run_concurrently_and_bulk_jobs_two_at_a_time(
     harness: Harness, steps: Steps, monkeypatch: pytest.MonkeyPatch, lane: Lane, most: int
 ) -> None:
     monkeypatch.setattr(working, "_heartbeat", lambda *_: asyncio.Event().wait())  # this clock runs out of every lease
@@ -300,15 +300,15 @@ def test_concurrent_budgets_never_exceed_the_daily_limit() -> None:
     daily_usage = DailyUsage()
     daily_usage.sync("2026-01-01", 0, 0)
     budgets = [CallBudget(1_000, 10, 60.0, daily_usage=daily_usage, calls_max=10, tokens_max=1_000) for _ in range(8)]
-    made = 0
+    calls = 0
     for budget in budgets:
         try:
             budget.reserve(100, 100)
-            made += 1
+            calls += 1
         except Busy:
             assert budget.refused == 1
-    assert (made, daily_usage.tokens) == (5, 1_000)
-    for budget in budgets[:made]:
+    assert (calls, daily_usage.tokens) == (5, 1_000)
+    for budget in budgets[:calls]:
         budget.record(100, 90, 10)
     assert daily_usage.tokens == 5 * 100
     daily_usage.sync("2026-01-01", 5, 480)  # what was written down of it is nothing new

@@ -29,9 +29,9 @@ def test_the_worker_has_the_providers_keys_and_not_the_root_key() -> None:
 
 
 def test_settings_of_every_section_arrive() -> None:
-    given = config(worker={"nice": 3}, session={"tool_output_chars_max": 7}, log={"format": "json"})
-    there = worker_settings.decode_settings(worker_settings.encode_settings(given))
-    assert (there.worker, there.session, there.log) == (given.worker, given.session, given.log)
+    settings = config(worker={"nice": 3}, session={"tool_output_chars_max": 7}, log={"format": "json"})
+    there = worker_settings.decode_settings(worker_settings.encode_settings(settings))
+    assert (there.worker, there.session, there.log) == (settings.worker, settings.session, settings.log)
 
 
 def test_all_secrets_are_known() -> None:
@@ -47,14 +47,14 @@ def test_all_secrets_are_known() -> None:
     ],
 )
 def test_no_print_of_the_settings_shows_a_key(embedder: dict[str, Any]) -> None:
-    given = Config(embedder=embedder)
-    assert KEY not in repr(given) + str(given) + given.model_dump_json() + repr(given.model_dump())
-    assert KEY in str(given.embedder.options())
+    settings = Config(embedder=embedder)
+    assert KEY not in repr(settings) + str(settings) + settings.model_dump_json() + repr(settings.model_dump())
+    assert KEY in str(settings.embedder.options())
 
 
 def test_settings_that_are_no_secrets_stay_readable() -> None:
-    given = Config(embedder={"kind": "openai", "batch_tokens_max": 7, "base_url": "http://host/v1"})
-    assert given.embedder.model_extra == {"batch_tokens_max": 7, "base_url": "http://host/v1"}
+    settings = Config(embedder={"kind": "openai", "batch_tokens_max": 7, "base_url": "http://host/v1"})
+    assert settings.embedder.model_extra == {"batch_tokens_max": 7, "base_url": "http://host/v1"}
 
 
 @pytest.mark.parametrize("section", ["embedder", "server"])

@@ -18,7 +18,7 @@ from recalld.infra.watchdog import Watchdog
 from tests.harness import Harness, plant
 
 
-async def test_waiting_for_work_that_nobody_does_ends_at_its_time_and_the_work_stays(harness: Harness) -> None:
+async def test_wait_without_a_worker_ends_at_its_timeout_and_jobs_stay(harness: Harness) -> None:
     await harness.write("viking://resources/a.md", "text")
     with pytest.raises(Upstream) as late:
         await harness.engine.wait(timeout_s=0.01)
@@ -26,28 +26,26 @@ async def test_waiting_for_work_that_nobody_does_ends_at_its_time_and_the_work_s
     assert await harness.settle() > 0
 
 
-async def test_who_waits_is_told_of_the_end_and_does_not_keep_asking(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_wait_ends_with_the_work_and_does_not_poll(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     await harness.write("viking://resources/a.md", "text")
-    asked = 0
+    query_count = 0
     honest = SqliteTenant.pending
 
     async def pending(tenant: SqliteTenant, *, task_id: str = "") -> int:
-        nonlocal asked
-        asked += 1
+        nonlocal query_count
+        query_count += 1
         return await honest(tenant, task_id=task_id)
 
     monkeypatch.setattr(SqliteTenant, "pending", pending)
     waiting = asyncio.ensure_future(harness.engine.wait(timeout_s=60.0))
-    while asked < 2:
+    while query_count < 2:
         await asyncio.sleep(0)
     for _ in range(1_000):
         await asyncio.sleep(0)
-    assert asked == 2
+    assert query_count == 2
     done = await harness.settle()
     await waiting
-    assert 2 < asked <= 2 + 2 * done
+    assert 2 < query_count <= 2 + 2 * done
 
 
 async def test_waiting_with_nothing_to_do_ends_at_once(harness: Harness) -> None:
@@ -90,7 +88,7 @@ async def test_a_limit_is_positive(harness: Harness, limit: int) -> None:
             await call
 
 
-async def kept_once(harness: Harness) -> Housekeeping:
+async def housekeeping_round(harness: Harness) -> Housekeeping:
     keeper = Housekeeping(harness.ports, harness.engine.config, Watchdog())
     await keeper.round()
     return keeper
@@ -101,28 +99,28 @@ async def test_an_engine_that_has_not_been_looked_at_is_not_ready(harness: Harne
 
 
 async def test_an_engine_whose_parts_answer_is_ready(harness: Harness) -> None:
-    found = (await kept_once(harness)).readiness()
+    found = (await housekeeping_round(harness)).readiness()
     assert (found.state, found.reasons, found.checks["embedding"]) == ("ready", (), "not_configured")
 
 
 async def test_an_old_job_is_a_reason(harness: Harness) -> None:
     await harness.write("viking://resources/a.md", "text")
     harness.clock.advance(2 * 3_600)
-    found = (await kept_once(harness)).readiness()
+    found = (await housekeeping_round(harness)).readiness()
     assert (found.state, "oldest job" in found.reasons[0]) == ("degraded", True)
 
 
 async def test_a_probe_of_long_ago_counts_no_more(harness: Harness) -> None:
-    keeper = await kept_once(harness)
+    keeper = await housekeeping_round(harness)
     harness.clock.advance(600)
     assert keeper.readiness().state == "degraded"
 
 
-async def test_uploads_nobody_added_are_swept(harness: Harness) -> None:
+async def test_unused_uploads_are_swept(harness: Harness) -> None:
     folder = plant(harness.engine.upload_dir, {"old": "x", "young": "x"})
     for name, age in (("old", UPLOAD_KEPT_S + 60), ("young", 60)):
         os.utime(folder / name, (harness.clock.now() - age,) * 2)
-    await kept_once(harness)
+    await housekeeping_round(harness)
     assert [p.name for p in folder.iterdir()] == ["young"]
 
 
@@ -130,5 +128,5 @@ async def test_an_upload_whose_import_was_promised_is_kept_however_old(harness: 
     folder = plant(harness.engine.upload_dir, {"old.md": "# Old\n\nWords.\n"})
     await harness.engine.add(folder / "old.md", keep_source=False)
     os.utime(folder / "old.md", (harness.clock.now() - UPLOAD_KEPT_S - 60,) * 2)
-    await kept_once(harness)
+    await housekeeping_round(harness)
     assert [p.name for p in folder.iterdir()] == ["old.md"]

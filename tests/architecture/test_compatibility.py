@@ -16,10 +16,10 @@ def script() -> ModuleType:
     spec = importlib.util.spec_from_file_location("compatibility", ROOT / "scripts" / "compatibility.py")
     assert spec is not None
     assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    sys.modules["compatibility"] = made
-    spec.loader.exec_module(made)
-    return made
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["compatibility"] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_every_route_is_listed_as_what_it_is(script: ModuleType) -> None:

@@ -78,6 +78,6 @@ TARGETS = "setup demo test check test-slow test-faults bench bench-liveness soak
 
 
 @pytest.mark.parametrize("target", TARGETS.split())
-def test_every_make_target_people_are_told_of_exists(target: str) -> None:
+def test_every_documented_make_target_exists(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert f"make {target}" in documents()

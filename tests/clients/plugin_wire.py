@@ -14,7 +14,7 @@ LEGACY_WORDS = ("extra", "mode", "unexpected")
 
 @dataclass(slots=True)
 class Refused:
-    """An answer the client takes for a failure."""
+    """An answer that the client treats as a failure."""
 
     status: int
     body: dict[str, Any]
@@ -24,8 +24,8 @@ class Refused:
         return str(self.body["error"]["code"])
 
     @property
-    def kept(self) -> bool:
-        """Whether the client keeps the message and sends it again later; else it is dropped."""
+    def kept_for_retry(self) -> bool:
+        """True if the client keeps the message and sends it again later; otherwise it drops it."""
         details = self.body["error"].get("details") or {}
         again = self.status == 409 and details.get("retryable") is True
         return self.status in (408, 429) or self.status >= 500 or again
@@ -53,10 +53,10 @@ class Plugin:
         """One request as every plugin takes its answer: 2xx and no ``status: error`` is success."""
         where = path if path.startswith(("/health", "/mcp")) else API + path
         answer = await self.http.request(method, where, json=body, params=query, headers=self.headers)
-        told = answer.json()
-        if answer.is_success and told.get("status") != "error":
-            return told["result"] if told.get("result") is not None else told
-        return Refused(answer.status_code, told)
+        payload = answer.json()
+        if answer.is_success and payload.get("status") != "error":
+            return payload["result"] if payload.get("result") is not None else payload
+        return Refused(answer.status_code, payload)
 
     async def uploaded(self, name: str, data: bytes) -> str:
         """temp_upload; returns the id."""

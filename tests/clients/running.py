@@ -49,27 +49,27 @@ def run(command: list[str], home: Path, **environment: str) -> Ran:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What the steps of a script gave."""
+class StepResults:
+    """Results of a script's steps."""
 
     steps: Mapping[str, Any]
 
     def __getitem__(self, step: str) -> Any:
-        """What a step gave; one that raised fails the test."""
-        told = self.steps[step]
-        assert "raised" not in told, f"{step}: {told['raised']}"
-        return told["gave"]
+        """The result of a step. Fails the test if the step raised."""
+        result = self.steps[step]
+        assert "raised" not in result, f"{step}: {result['raised']}"
+        return result["gave"]
 
     def raised(self, step: str) -> dict[str, Any]:
-        """What a step raised; one that did not fails the test."""
-        told = self.steps[step]
-        assert "raised" in told, f"{step} gave {told.get('gave')}"
-        return dict(told["raised"])
+        """The exception of a step. Fails the test if the step returned."""
+        result = self.steps[step]
+        assert "raised" in result, f"{step} gave {result.get('gave')}"
+        return dict(result["raised"])
 
 
-def drive(environment: str, script: str, home: Path, *arguments: str) -> Told:
+def drive(environment: str, script: str, home: Path, *arguments: str) -> StepResults:
     """Run a script of ``drive/`` with the client's Python."""
     python = client(environment) / "bin" / "python"
     ran = run([str(python), str(DRIVE / script), *arguments], home)
     assert ran.exit == 0, f"{script} left with {ran.exit}:\n{ran.err[-3_000:]}"
-    return Told(json.loads(ran.out))
+    return StepResults(json.loads(ran.out))

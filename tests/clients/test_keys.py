@@ -36,35 +36,35 @@ class Ov:
         self._settings, self._home = home / "ovcli.conf", home
         self._settings.write_text(json.dumps(settings))
         self._binary = str(client("ov") / "openviking" / "bin" / "ov")
-        self.told("language", "en")
+        self.run("language", "en")
 
-    def told(self, *words: str) -> tuple[int, dict[str, Any]]:
+    def run(self, *words: str) -> tuple[int, dict[str, Any]]:
         command = [self._binary, *words] if words[0] == "language" else [self._binary, "-o", "json", *words]
         ran = run(command, self._home, OPENVIKING_CLI_CONFIG_FILE=str(self._settings))
         lines = [line for line in (ran.out + ran.err).splitlines() if line.startswith("{")]
         return ran.exit, json.loads(lines[-1]) if lines else {}
 
     def __call__(self, *words: str) -> Any:
-        code, told = self.told(*words)
-        assert code == 0, f"ov {' '.join(words)}: {told}"
-        return told.get("result")
+        code, payload = self.run(*words)
+        assert code == 0, f"ov {' '.join(words)}: {payload}"
+        return payload.get("result")
 
     def refused(self, *words: str) -> str:
-        code, told = self.told(*words)
-        assert code == 1, f"ov {' '.join(words)} ended with {code}: {told}"
-        return str(told["error"]["code"])
+        code, payload = self.run(*words)
+        assert code == 1, f"ov {' '.join(words)} ended with {code}: {payload}"
+        return str(payload["error"]["code"])
 
 
 @pytest.fixture(scope="module")
 def keys(resilient: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An account with an administrator and a user, made with ``ov --sudo``: a key each."""
     ov = Ov(resilient.port, tmp_path_factory.mktemp("root") / "home", key=ROOT_KEY, root=ROOT_KEY)
-    made = ov("--sudo", "admin", "create-account", "acme", "--admin", "ana")
+    account = ov("--sudo", "admin", "create-account", "acme", "--admin", "ana")
     bob = ov("--sudo", "admin", "register-user", "acme", "bob")
     other = ov("--sudo", "admin", "create-account", "globex", "--admin", "eve")
     assert [one["account_id"] for one in ov("--sudo", "admin", "list-accounts")].count("acme") == 1
     assert {one["user_id"] for one in ov("--sudo", "admin", "list-users", "acme")} == {"ana", "bob"}
-    return {"ana": made["user_key"], "bob": bob["user_key"], "eve": other["user_key"]}
+    return {"ana": account["user_key"], "bob": bob["user_key"], "eve": other["user_key"]}
 
 
 @pytest.fixture
@@ -72,14 +72,14 @@ def ovs(resilient: Server, keys: dict[str, str], tmp_path: Path) -> dict[str, Ov
     return {name: Ov(resilient.port, tmp_path / name, key=key) for name, key in keys.items()}
 
 
-def test_a_key_tells_who_asks(ovs: dict[str, Ov]) -> None:
+def test_a_key_identifies_the_caller(ovs: dict[str, Ov]) -> None:
     for name, ov in ovs.items():
         assert ov("system", "status")["user"] == name
         assert ov("health")["user_id"] == name
-        assert ov.told("config", "validate")[0] == 0
+        assert ov.run("config", "validate")[0] == 0
 
 
-def test_without_a_key_or_with_a_wrong_one_nothing_is_told(resilient: Server, tmp_path: Path) -> None:
+def test_a_missing_or_wrong_key_gets_no_data(resilient: Server, tmp_path: Path) -> None:
     for number, key in enumerate(("", "not-a-key")):
         ov = Ov(resilient.port, tmp_path / str(number), key=key)
         assert ov("health")["healthy"] is True
@@ -107,9 +107,9 @@ def test_users_share_resources_and_nothing_else(ovs: dict[str, Ov]) -> None:
 def test_an_administrator_renews_a_key_and_the_old_one_is_dead(
     resilient: Server, ovs: dict[str, Ov], tmp_path: Path
 ) -> None:
-    made = ovs["ana"]("admin", "register-user", "acme", "carl")["user_key"]
+    new_key = ovs["ana"]("admin", "register-user", "acme", "carl")["user_key"]
     renewed = ovs["ana"]("admin", "regenerate-key", "acme", "carl")["user_key"]
-    assert Ov(resilient.port, tmp_path / "old", key=made).refused("ls", "viking://resources") == "UNAUTHENTICATED"
+    assert Ov(resilient.port, tmp_path / "old", key=new_key).refused("ls", "viking://resources") == "UNAUTHENTICATED"
     assert Ov(resilient.port, tmp_path / "new", key=renewed)("system", "status")["user"] == "carl"
     assert ovs["ana"]("admin", "remove-user", "acme", "carl")["status"] == "deleting"
     assert ovs["bob"].refused("admin", "list-users", "acme") == "PERMISSION_DENIED"
@@ -117,18 +117,20 @@ def test_an_administrator_renews_a_key_and_the_old_one_is_dead(
 
 
 def test_the_sdk_lives_its_whole_story_with_a_key(resilient: Server, keys: dict[str, str], tmp_path: Path) -> None:
-    told = drive("sdk", "sdk_keys.py", tmp_path / "home", f"http://127.0.0.1:{resilient.port}", keys["bob"], ROOT_KEY)
-    assert told["own"] == ["viking://user/bob/memories/events/pin.md", "The pin is 4711."]
-    assert told.raised("without")["type"] == "UnauthenticatedError"
-    assert told.raised("another")["type"] == "PermissionDeniedError"
-    assert told.raised("root_reads")["type"] == "PermissionDeniedError"
-    assert {"acme", "globex"} <= {one["account_id"] for one in told["root_lists"]}
-    where, text = told["pack"]
+    results = drive(
+        "sdk", "sdk_keys.py", tmp_path / "home", f"http://127.0.0.1:{resilient.port}", keys["bob"], ROOT_KEY
+    )
+    assert results["own"] == ["viking://user/bob/memories/events/pin.md", "The pin is 4711."]
+    assert results.raised("without")["type"] == "UnauthenticatedError"
+    assert results.raised("another")["type"] == "PermissionDeniedError"
+    assert results.raised("root_reads")["type"] == "PermissionDeniedError"
+    assert {"acme", "globex"} <= {one["account_id"] for one in results["root_lists"]}
+    where, text = results["pack"]
     assert where.startswith("viking://resources/copied")
     assert text == "# Page\n"
 
 
 def test_mcp_clients_bring_their_key(resilient: Server, keys: dict[str, str], tmp_path: Path) -> None:
-    told = drive("mcp1", "mcp_key.py", tmp_path / "home", f"http://127.0.0.1:{resilient.port}/mcp", keys["bob"])
-    assert told["with_key"] > 10
-    assert "401" in told.raised("without")["says"]
+    results = drive("mcp1", "mcp_key.py", tmp_path / "home", f"http://127.0.0.1:{resilient.port}/mcp", keys["bob"])
+    assert results["with_key"] > 10
+    assert "401" in results.raised("without")["says"]

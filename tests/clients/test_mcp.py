@@ -19,23 +19,23 @@ NAMES = "find search read list tree remember write edit add_resource list_watche
 
 
 @pytest.fixture(scope="module", params=["mcp1", "mcp2"])
-def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What a client of each line saw, each on a server of its own."""
     folder = tmp_path_factory.mktemp(request.param)
     with serving(folder / "data", **DEFAULTS) as running:
         url = f"http://127.0.0.1:{running.port}/mcp"
         script = "mcp_1.py" if request.param == "mcp1" else "mcp_2.py"
-        yield drive(request.param, script, folder / "home", url, "ana")["told"]
+        yield drive(request.param, script, folder / "home", url, "ana")["session"]
 
 
-def test_it_is_offered_the_tools(told: dict[str, Any]) -> None:
-    names = {name for name, _ in told["tools"]}
+def test_it_is_offered_the_tools(session: dict[str, Any]) -> None:
+    names = {name for name, _ in session["tools"]}
     assert set(NAMES.split()) <= names
-    assert told["server"]
+    assert session["server"]
 
 
-def test_their_schemas_are_flat(told: dict[str, Any]) -> None:
-    for name, schema in told["tools"]:
+def test_their_schemas_are_flat(session: dict[str, Any]) -> None:
+    for name, schema in session["tools"]:
         assert schema["type"] == "object", name
         assert not any(word in json.dumps(schema) for word in ("$ref", "anyOf", "oneOf")), name
 
@@ -47,40 +47,40 @@ def test_their_schemas_are_flat(told: dict[str, Any]) -> None:
         *("glob", "remember", "add_resource", "list_watches", "forget", "find_nothing"),
     ],
 )
-def test_a_tool_answers_text(told: dict[str, Any], tool: str) -> None:
-    failed, text = told["calls"][tool]
+def test_a_tool_answers_text(session: dict[str, Any], tool: str) -> None:
+    failed, text = session["calls"][tool]
     assert not failed, text
     assert text
 
 
-def test_found_entries_are_told_one_a_line(told: dict[str, Any]) -> None:
-    text = told["calls"]["find"][1]
+def test_hits_are_listed_one_per_line(session: dict[str, Any]) -> None:
+    text = session["calls"]["find"][1]
     assert text.startswith("Found ")
     assert f"%] {TEA}" in text
-    assert told["calls"]["find_nothing"][1].startswith("No matching context found.")
+    assert session["calls"]["find_nothing"][1].startswith("No matching context found.")
 
 
-def test_texts_are_read_one_or_many(told: dict[str, Any]) -> None:
-    assert "Ana drinks oolong at dawn." in told["calls"]["read_one"][1]
-    many = told["calls"]["read_many"][1]
+def test_texts_are_read_one_or_many(session: dict[str, Any]) -> None:
+    assert "Ana drinks oolong at dawn." in session["calls"]["read_one"][1]
+    many = session["calls"]["read_many"][1]
     assert f"=== {TEA} ===" in many
     assert "The crane is green." in many
 
 
-def test_lists_and_patterns_name_addresses(told: dict[str, Any]) -> None:
-    assert "[file]" in told["calls"]["list"][1]
-    assert "notes" in told["calls"]["tree"][1]
-    assert TEA in told["calls"]["grep"][1]
-    assert TEA in told["calls"]["glob"][1]
+def test_lists_and_patterns_name_addresses(session: dict[str, Any]) -> None:
+    assert "[file]" in session["calls"]["list"][1]
+    assert "notes" in session["calls"]["tree"][1]
+    assert TEA in session["calls"]["grep"][1]
+    assert TEA in session["calls"]["glob"][1]
 
 
-def test_a_local_path_gets_instructions_for_an_upload(told: dict[str, Any]) -> None:
-    assert "temp_upload?token=" in told["calls"]["add_resource"][1]
+def test_a_local_path_gets_instructions_for_an_upload(session: dict[str, Any]) -> None:
+    assert "temp_upload?token=" in session["calls"]["add_resource"][1]
 
 
 @pytest.mark.parametrize("tool", ["gone", "missing", "bad_uri"])
-def test_a_refusal_is_marked(told: dict[str, Any], tool: str) -> None:
-    failed, text = told["calls"][tool]
+def test_a_refusal_is_marked(session: dict[str, Any], tool: str) -> None:
+    failed, text = session["calls"][tool]
     assert failed or "not found" in text.lower() or "invalid" in text.lower()
 
 

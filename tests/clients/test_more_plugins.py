@@ -33,8 +33,8 @@ def webui(http: httpx.AsyncClient) -> Plugin:
 
 
 async def test_pi_makes_its_session_twice_and_writes_one_by_one(pi: Plugin) -> None:
-    made = await pi("POST", "/sessions", {"session_id": "pi-1"})
-    assert made["session_id"] == "pi-1"
+    session = await pi("POST", "/sessions", {"session_id": "pi-1"})
+    assert session["session_id"] == "pi-1"
     twice = await pi.refused("POST", "/sessions", {"session_id": "pi-1"})
     assert (twice.status, twice.code) == (409, "ALREADY_EXISTS")
     assert (await pi("GET", "/sessions/pi-2", auto_create="true"))["session_id"] == "pi-2"
@@ -69,7 +69,7 @@ async def test_pi_browses_reads_and_forgets(pi: Plugin) -> None:
 async def test_pi_cannot_have_the_server_read_what_is_private(pi: Plugin, path: str) -> None:
     refused = await pi.refused("POST", "/resources", {"path": path})
     assert refused.status in (400, 403)
-    assert not refused.kept
+    assert not refused.kept_for_retry
 
 
 async def test_openclaw_knows_a_made_session_by_the_errors_code(claw: Plugin) -> None:
@@ -114,8 +114,8 @@ async def test_openclaw_assembles_records_and_compacts(claw: Plugin) -> None:
         "activeTokens",
         "archiveTokens",
     } <= (set(context["stats"]))
-    kept = context["messages"][1]["parts"][1]
-    assert (kept["tool_name"], kept["tool_output"], kept["tool_status"]) == ("bash", "a b", "completed")
+    part = context["messages"][1]["parts"][1]
+    assert (part["tool_name"], part["tool_output"], part["tool_status"]) == ("bash", "a b", "completed")
     committed = await claw("POST", f"{session}/commit", {"keep_recent_count": 0})
     await claw.settled()
     task = await claw("GET", f"/tasks/{committed['task_id']}")
@@ -171,8 +171,8 @@ async def test_openclaw_uploads_resources_and_skills(claw: Plugin) -> None:
     assert added["status"] == "success"
     assert "thirty" in str(await claw("POST", "/search/grep", {"uri": added["root_uri"], "pattern": "thirty"}))
     skill = await claw.uploaded("SKILL.md", SKILL.encode())
-    made = await claw("POST", "/skills", {"temp_file_id": skill, "wait": True, "timeout": 60})
-    assert (made["status"], made["name"]) == ("success", "brew-tea")
+    skill_result = await claw("POST", "/skills", {"temp_file_id": skill, "wait": True, "timeout": 60})
+    assert (skill_result["status"], skill_result["name"]) == ("success", "brew-tea")
     (found,) = (await claw("POST", "/search/find", {"query": "brew tea", "context_type": "skill", "level": [2]}))[
         "skills"
     ]

@@ -37,16 +37,16 @@ class Ov:
     def __call__(self, *words: str) -> Any:
         ran = self.run("-o", "json", *words)
         assert ran.exit == 0, f"ov {' '.join(words)}: {ran.out}{ran.err}"
-        told = self.told(ran)
-        assert told.get("ok", True) is True
-        return told.get("result")
+        payload = self.payload_of(ran)
+        assert payload.get("ok", True) is True
+        return payload.get("result")
 
     def refused(self, *words: str) -> tuple[int, str]:
         ran = self.run("-o", "json", *words)
-        return ran.exit, str(self.told(ran)["error"]["code"])
+        return ran.exit, str(self.payload_of(ran)["error"]["code"])
 
     @staticmethod
-    def told(ran: Ran) -> dict[str, Any]:
+    def payload_of(ran: Ran) -> dict[str, Any]:
         """The JSON line among what it printed."""
         lines = [line for line in (ran.out + ran.err).splitlines() if line.startswith("{")]
         assert lines, f"no JSON: {ran.out}{ran.err}"
@@ -56,13 +56,13 @@ class Ov:
 @pytest.fixture(scope="module")
 def ov(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Ov:
     """With a directory already added."""
-    made = Ov(server.port, tmp_path_factory.mktemp("ov") / "home")
-    (made.home / "manual" / "src").mkdir(parents=True)
-    (made.home / "manual" / "pump.md").write_text(TEXT)
-    (made.home / "manual" / "src" / "oil.py").write_text("def oil():\n    return 'oiled'\n")
-    added = made("add-resource", "manual", "--wait")
+    ov = Ov(server.port, tmp_path_factory.mktemp("ov") / "home")
+    (ov.home / "manual" / "src").mkdir(parents=True)
+    (ov.home / "manual" / "pump.md").write_text(TEXT)
+    (ov.home / "manual" / "src" / "oil.py").write_text("def oil():\n    return 'oiled'\n")
+    added = ov("add-resource", "manual", "--wait")
     assert (added["status"], added["root_uri"]) == ("success", MANUAL)
-    return made
+    return ov
 
 
 def test_the_server_is_seen_healthy(ov: Ov) -> None:
@@ -100,7 +100,7 @@ def test_the_tree_is_listed(ov: Ov) -> None:
     assert ov("stat", PUMP)["isDir"] is False
 
 
-def test_what_was_added_is_found(ov: Ov) -> None:
+def test_added_resources_are_found(ov: Ov) -> None:
     assert PUMP in [hit["uri"] for hit in ov("find", "how often must the pump be oiled")["resources"]]
     assert PUMP in [hit["uri"] for hit in ov("find", "pump", "-u", MANUAL, "-n", "3", "-L", "2")["resources"]]
     assert ov("search", "pump oiled")["total"] > 0
@@ -118,17 +118,17 @@ def test_tiers_and_texts_are_read(ov: Ov) -> None:
 
 
 def test_texts_are_written_tagged_moved_copied_and_removed(ov: Ov) -> None:
-    made = "viking://resources/made"
-    assert ov("mkdir", made, "--description", "Things made by hand")["uri"] == made
-    assert ov("write", f"{made}/a.md", "--content", "hello", "--mode", "create", "--wait")["mode"] == "create"
-    ov("write", f"{made}/a.md", "--content", " again", "--append")
-    assert ov("read", f"{made}/a.md") == "hello again"
-    assert ov("set-tags", f"{made}/a.md", "--tags", "kind=note")["success_count"] == 1
-    assert ov("attrs", "get", f"{made}/a.md")["attrs"]["tags"] == ["kind=note"]
-    assert ov("mv", f"{made}/a.md", f"{made}/b.md")["to"] == f"{made}/b.md"
-    assert ov("cp", f"{made}/b.md", f"{made}/c.md")["to"] == f"{made}/c.md"
-    assert ov("rm", made, "-r")["estimated_deleted_count"] > 0
-    assert ov.refused("stat", made) == (1, "NOT_FOUND")
+    directory = "viking://resources/made"
+    assert ov("mkdir", directory, "--description", "Things made by hand")["uri"] == directory
+    assert ov("write", f"{directory}/a.md", "--content", "hello", "--mode", "create", "--wait")["mode"] == "create"
+    ov("write", f"{directory}/a.md", "--content", " again", "--append")
+    assert ov("read", f"{directory}/a.md") == "hello again"
+    assert ov("set-tags", f"{directory}/a.md", "--tags", "kind=note")["success_count"] == 1
+    assert ov("attrs", "get", f"{directory}/a.md")["attrs"]["tags"] == ["kind=note"]
+    assert ov("mv", f"{directory}/a.md", f"{directory}/b.md")["to"] == f"{directory}/b.md"
+    assert ov("cp", f"{directory}/b.md", f"{directory}/c.md")["to"] == f"{directory}/c.md"
+    assert ov("rm", directory, "-r")["estimated_deleted_count"] > 0
+    assert ov.refused("stat", directory) == (1, "NOT_FOUND")
 
 
 def test_a_session_is_kept_and_put_away(ov: Ov) -> None:
@@ -149,8 +149,8 @@ def test_a_session_is_kept_and_put_away(ov: Ov) -> None:
 
 def test_a_sessions_configuration_can_be_changed(ov: Ov) -> None:
     policy = json.dumps({"message_count_threshold": 50})
-    made = ov("session", "new", "--session-id", "ov-2", "--auto-commit-policy-json", policy)
-    assert made["auto_commit_policy"]["message_count_threshold"] == 50
+    session = ov("session", "new", "--session-id", "ov-2", "--auto-commit-policy-json", policy)
+    assert session["auto_commit_policy"]["message_count_threshold"] == 50
     changed = ov("session", "config", "set", "ov-2", "--no-auto-commit")
     assert changed.get("auto_commit_policy") is None
 
@@ -164,14 +164,14 @@ def test_a_memory_is_added_in_one_shot(ov: Ov) -> None:
 @pytest.fixture(scope="module")
 def folder(ov: Ov) -> str:
     """A skill with a file beside it."""
-    made = ov.home / "brew-tea"
-    made.mkdir()
-    (made / "SKILL.md").write_text(SKILL)
-    (made / "steps.md").write_text("Boil, wait, pour.\n")
-    return made.name
+    skill_folder = ov.home / "brew-tea"
+    skill_folder.mkdir()
+    (skill_folder / "SKILL.md").write_text(SKILL)
+    (skill_folder / "steps.md").write_text("Boil, wait, pour.\n")
+    return skill_folder.name
 
 
-def test_what_a_source_offers_is_listed_and_not_added(ov: Ov, folder: str) -> None:
+def test_list_only_adds_nothing(ov: Ov, folder: str) -> None:
     """It asks so too before every add that is not confirmed with -y."""
     assert "brew-tea" in json.dumps(ov("skills", "add", folder, "-l"))
     assert ov("skills", "list")["skills"] == []
@@ -218,8 +218,8 @@ def test_a_snapshot_is_taken_changed_and_restored(ov: Ov) -> None:
 
 
 def test_without_watches_the_list_is_empty(ov: Ov) -> None:
-    told = ov("task", "watch", "ls")
-    assert (told["tasks"], told["total"]) == ([], 0)
+    payload = ov("task", "watch", "ls")
+    assert (payload["tasks"], payload["total"]) == ([], 0)
 
 
 @pytest.mark.parametrize(
@@ -247,6 +247,6 @@ def test_a_wrong_command_is_a_matter_of_usage(ov: Ov) -> None:
     assert ov.run("nonsense").exit == 2
 
 
-def test_a_server_that_is_not_there_is_said(ov: Ov, tmp_path: Path, unused: Callable[[], int]) -> None:
+def test_an_unreachable_server_is_reported(ov: Ov, tmp_path: Path, unused: Callable[[], int]) -> None:
     lost = Ov(unused(), tmp_path / "home")
     assert lost.run("-o", "json", "health").exit == 1

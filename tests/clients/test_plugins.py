@@ -120,19 +120,19 @@ async def test_the_profile_is_found_from_the_users_name(claude: Plugin) -> None:
     assert [entry["name"] for entry in listed if entry["isDir"]] == ["ana"]
     profile = f"viking://user/{user}/memories/profile.md"
     assert (await claude.refused("GET", "/content/read", uri=profile)).status == 404
-    asked = {"output": "agent", "recursive": "true", "abs_limit": 512, "node_limit": 512}
-    below = await claude("GET", "/fs/ls", uri=f"viking://user/{user}/memories/preferences", **asked)
+    params = {"output": "agent", "recursive": "true", "abs_limit": 512, "node_limit": 512}
+    below = await claude("GET", "/fs/ls", uri=f"viking://user/{user}/memories/preferences", **params)
     (file,) = [entry for entry in below if not entry["isDir"]]
     assert file["rel_path"] == "ana/tea.md"
     assert isinstance(file["abstract"], str)
-    none = await claude.ask("GET", "/fs/ls", uri=f"viking://user/{user}/memories/entities", **asked)
+    none = await claude.ask("GET", "/fs/ls", uri=f"viking://user/{user}/memories/entities", **params)
     assert none == [] or (isinstance(none, Refused) and none.status == 404)
 
 
 async def test_a_capture_makes_its_session_and_counts_what_it_took(claude: Plugin) -> None:
     parts = [{"type": "text", "text": "Then we moved the crane."}]
-    said = [turn("Where is the crane?"), {"role": "assistant", "parts": parts, "peer_id": "harbour"}]
-    took = await claude("POST", "/sessions/cc-new/messages/batch", {"messages": said})
+    messages = [turn("Where is the crane?"), {"role": "assistant", "parts": parts, "peer_id": "harbour"}]
+    took = await claude("POST", "/sessions/cc-new/messages/batch", {"messages": messages})
     assert (took["added"], took["message_count"]) == (2, 2)
     full = [turn(f"message {n}") for n in range(100)]
     assert (await claude("POST", "/sessions/cc-full/messages/batch", {"messages": full}))["added"] == 100
@@ -140,13 +140,13 @@ async def test_a_capture_makes_its_session_and_counts_what_it_took(claude: Plugi
     assert over.status not in (404, 405)  # these two mean: this server knows no batches
 
 
-async def test_what_comes_too_early_is_kept_and_sent_again() -> None:
+async def test_messages_sent_before_the_store_is_open_are_retried() -> None:
     app = create_app(None, ServerConfig())
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as wire:
         early = Plugin(wire, bearer())
-        assert (await early.refused("POST", "/sessions/cc-1/messages/batch", {"messages": [turn("x")]})).kept
-        assert (await early.refused("POST", "/sessions/cc-1/commit", {})).kept
+        assert (await early.refused("POST", "/sessions/cc-1/messages/batch", {"messages": [turn("x")]})).kept_for_retry
+        assert (await early.refused("POST", "/sessions/cc-1/commit", {})).kept_for_retry
     app.app_state.close()
 
 
@@ -218,18 +218,18 @@ async def test_codex_commits_its_last_session_when_it_starts(codex: Plugin) -> N
 
 async def test_codex_puts_away_before_it_compacts(codex: Plugin) -> None:
     await codex("POST", "/sessions/cx-2/messages/batch", {"messages": [turn(f"step {n}") for n in range(12)]})
-    kept = await codex("POST", "/sessions/cx-2/commit", {"keep_recent_count": 10})
-    assert (kept["archived"], kept["status"]) == (True, "accepted")
+    commit = await codex("POST", "/sessions/cx-2/commit", {"keep_recent_count": 10})
+    assert (commit["archived"], commit["status"]) == (True, "accepted")
     assert (await codex("GET", "/sessions/cx-2"))["message_count"] == 10
 
 
 async def test_opencode_looks_at_the_repositories_and_the_past(http: httpx.AsyncClient) -> None:
     opencode = Plugin(http, bearer())
-    asked = {"uri": "viking://resources/", "recursive": "false", "simple": "false"}
-    assert await opencode("GET", "/fs/ls", **asked) == []  # a new store has the directory
+    params = {"uri": "viking://resources/", "recursive": "false", "simple": "false"}
+    assert await opencode("GET", "/fs/ls", **params) == []  # a new store has the directory
     await opencode("POST", "/content/write", {"uri": "viking://resources/repo/readme.md", "content": "# Repo\n\nHi.\n"})
     await opencode.settled()
-    (repo,) = await opencode("GET", "/fs/ls", **asked)
+    (repo,) = await opencode("GET", "/fs/ls", **params)
     assert (repo["uri"], repo["isDir"]) == ("viking://resources/repo", True)
     assert isinstance(repo["abstract"], str)
     await opencode("POST", "/sessions/oc-1/messages/batch", {"messages": [turn("The port is 1933.")]})

@@ -27,8 +27,8 @@ async def test_private_values_are_answered_as_they_were_accepted(client: Client)
     for step in STEPS:
         for one in step["requests"]:
             answer = await client.http.request(one["method"], one["path"], json=one["body"], headers=OWN)
-            told = (answer.status_code, timeless(answer.json()))
-            assert told == (one["status"], timeless(one["answer"])), step["command"]
+            received = (answer.status_code, timeless(answer.json()))
+            assert received == (one["status"], timeless(one["answer"])), step["command"]
 
 
 def test_every_answer_was_accepted() -> None:
@@ -55,7 +55,7 @@ def test_every_answer_was_accepted() -> None:
         ("PUT", "/mail/work/field", {"field": "token", "value": "x"}, "UNIMPLEMENTED"),
     ],
 )
-async def test_what_is_not_there_or_not_theirs_is_refused(
+async def test_missing_and_foreign_values_are_refused(
     client: Client, method: str, path: str, body: dict[str, Any] | None, code: str
 ) -> None:
     at = "/privacy-configs/mail/work"

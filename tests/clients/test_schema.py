@@ -47,14 +47,14 @@ class Report:
     found: dict[str, list[str]] = field(default_factory=dict)
 
 
-def told(text: str) -> str:
-    """What was found, as it says it, without what comes before and after."""
+def findings_of(text: str) -> str:
+    """The findings in the output of schemathesis."""
     start = text.find("FAILURES")
     return text[start : start + 8_000] if start >= 0 else text[-2_000:]
 
 
 def seed(line: Line) -> None:
-    """Something to be asked about."""
+    """Content for the operations to find."""
     line.ask("POST", "/content/write", {"uri": "viking://resources/seed/pump.md", "content": "# Pump\n\nOil it.\n"})
     tea = {"uri": "viking://~/memories/preferences/default/tea.md", "content": "Oolong at dawn."}
     line.ask("POST", "/content/write", tea)
@@ -65,8 +65,8 @@ def seed(line: Line) -> None:
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of its own: what schemathesis leaves behind is nobody else's."""
+def tested_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of its own: schemathesis leaves content behind."""
     with serving(tmp_path_factory.mktemp("schema") / "data") as running:
         line = running.line()
         seed(line)
@@ -75,21 +75,27 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def report(asked: Server, tmp_path_factory: pytest.TempPathFactory) -> Report:
+def report(tested_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Report:
     home = tmp_path_factory.mktemp("schemathesis")
-    told = home / "report.json"
+    report_file = home / "report.json"
     command = [str(client("schema") / "bin" / "schemathesis"), "--config-file", str(DRIVE / "schemathesis.toml"), "run"]
-    command += [f"http://127.0.0.1:{asked.port}/openapi.json", "--checks", "all", "--suppress-health-check", "all"]
+    command += [
+        f"http://127.0.0.1:{tested_server.port}/openapi.json",
+        "--checks",
+        "all",
+        "--suppress-health-check",
+        "all",
+    ]
     command += ["--max-examples", str(EXAMPLES_MAX), "--seed", str(SEED), "--continue-on-failure", "--no-color"]
-    command += ["--report", "json", "--report-json-path", str(told)]
+    command += ["--report", "json", "--report-json-path", str(report_file)]
     ran = run(command, home, SCHEMATHESIS_HOOKS="schema_hooks", PYTHONPATH=str(DRIVE))
-    assert told.exists(), ran.out[-3_000:] + ran.err[-3_000:]
-    whole = json.loads(told.read_text())
+    assert report_file.exists(), ran.out[-3_000:] + ran.err[-3_000:]
+    whole = json.loads(report_file.read_text())
     found = {
         one["type"]: [f"{where['label'] if isinstance(where, dict) else where}" for where in one["operations"]]
         for one in whole["failures"]
     }
-    return Report(whole, ran.out, asked.said(), found)
+    return Report(whole, ran.out, tested_server.output(), found)
 
 
 _FIELD = "/api/v1/privacy-configs/{category}/{key}/field"
@@ -99,7 +105,7 @@ refused of forms stands in tests/surfaces/http/test_resources.py. To put a field
 document does not name it beside the methods that are."""
 
 
-def test_every_operation_was_asked(report: Report) -> None:
+def test_every_operation_was_tested(report: Report) -> None:
     operations = report.whole["operations"]
     assert operations["tested"] == operations["total"] > 30
     assert (operations["errored"], report.whole["errors"]) == (0, [])
@@ -109,7 +115,7 @@ def test_every_operation_was_asked(report: Report) -> None:
 @pytest.mark.parametrize("finding", FACTS, ids=lambda finding: FACTS[finding].replace(" ", "_"))
 def test_the_document_is_true(report: Report, finding: str) -> None:
     found = [operation for operation in report.found.get(finding, []) if operation not in FALSE_ALARMS]
-    assert found == [], told(report.text)
+    assert found == [], findings_of(report.text)
 
 
 def test_nothing_else_was_found(report: Report) -> None:
@@ -120,8 +126,8 @@ def test_no_request_was_an_unforeseen_error(report: Report) -> None:
     assert " failed" not in "".join(line for line in report.log.splitlines() if '"recalld.http"' in line)
 
 
-def test_the_server_is_well_afterwards(asked: Server, report: Report) -> None:
-    line = asked.line()
+def test_the_server_is_well_afterwards(tested_server: Server, report: Report) -> None:
+    line = tested_server.line()
     assert line.ask("GET", "/ready").status == 200
     assert line.read("viking://resources/none.md") is None
     line.close()

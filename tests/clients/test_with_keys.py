@@ -70,14 +70,14 @@ MODES: dict[str, dict[str, Any]] = {
 @pytest.fixture(params=MODES)
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     async with AsyncExitStack() as stack:
-        made = await stack.enter_async_context(
+        place = await stack.enter_async_context(
             place_at(tmp_path / "data", mounted_apps={"/mcp": Mcp}, **MODES[request.param])
         )
         if request.param == "trusted":
-            made.keys["acme/ana"] = ROOT_KEY  # the gateway's: it names the user beside it
+            place.keys["acme/ana"] = ROOT_KEY  # the gateway's: it names the user beside it
         else:
-            await made.people("acme/ana")
-        yield made
+            await place.people("acme/ana")
+        yield place
 
 
 def headers(place: Place, name: str, **more: str) -> dict[str, str]:
@@ -91,10 +91,10 @@ def headers(place: Place, name: str, **more: str) -> dict[str, str]:
 async def send(place: Place, name: str, request: Sent, **more: str) -> httpx.Response:
     method, path, body = request
     typed = CLIENTS[name][2] if body is not None else {}
-    made = place.http.build_request(method, path, json=body, headers=headers(place, name, **{**typed, **more}))
+    outgoing = place.http.build_request(method, path, json=body, headers=headers(place, name, **{**typed, **more}))
     if "Content-Type" not in {**typed, **more}:
-        made.headers.pop("Content-Type", None)
-    return await place.http.send(made)
+        outgoing.headers.pop("Content-Type", None)
+    return await place.http.send(outgoing)
 
 
 async def test_every_request_of_every_client_is_answered(place: Place) -> None:
@@ -134,10 +134,10 @@ async def test_every_client_speaks_to_the_tools(place: Place, accept: str) -> No
             answer = await place.http.post("/mcp", json=body, headers=own)
             assert answer.status_code == 200, f"{name}, {body['method']}: {answer.status_code} {answer.text[:300]}"
             assert "result" in answer.json()
-        told = await place.http.post(
+        response = await place.http.post(
             "/mcp", json={"jsonrpc": "2.0", "method": "notifications/initialized"}, headers=own
         )
-        assert told.status_code in {200, 202}
+        assert response.status_code in {200, 202}
         assert (await place.http.get("/mcp", headers=own)).status_code == 405  # there is no stream to listen to
         assert (await place.http.delete("/mcp", headers=own)).status_code < 500
 

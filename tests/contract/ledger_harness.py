@@ -62,14 +62,14 @@ def put(path: str, text: str = "words", *, mode: WriteMode = WriteMode.UPSERT, *
     )
 
 
-def said(id_: str, text: str = "hello there", role: str = "user") -> NewMessage:
+def new_message(id_: str, text: str = "hello there", role: str = "user") -> NewMessage:
     return NewMessage(
         Message(id_, role, ({"type": "text", "text": text},), text, at=10.0, tokens=2), (chunk(text),), text
     )
 
 
 def append(session: str, *ids: str) -> Append:
-    return Append(session, tuple(said(i) for i in ids))
+    return Append(session, tuple(new_message(i) for i in ids))
 
 
 def archive(session: str, last: int, task: str) -> ArchiveMessages:

@@ -32,7 +32,7 @@ def written(archives: Archives, path: Path) -> Path:
 
 
 @every_archive
-def test_what_was_put_in_comes_out(archives: Archives, tmp_path: Path) -> None:
+def test_entries_round_trip(archives: Archives, tmp_path: Path) -> None:
     reader = archives.open(written(archives, tmp_path / "deep" / "pack"))
     assert reader.sizes() == {name: len(data) for name, data in FILES.items()} | {"pieces": 7}
     assert {name: read(reader, name) for name in FILES} == FILES
@@ -61,7 +61,7 @@ def test_an_abandoned_archive_leaves_nothing(archives: Archives, tmp_path: Path)
 
 
 @every_archive
-def test_what_is_cut_short_or_flipped_is_refused_or_the_same(archives: Archives, tmp_path: Path) -> None:
+def test_truncated_or_flipped_archives_are_refused_or_unchanged(archives: Archives, tmp_path: Path) -> None:
     whole = written(archives, tmp_path / "pack").read_bytes()
     for length in (0, 1, len(whole) // 2, len(whole) - 1):
         (tmp_path / "cut").write_bytes(whole[:length])
@@ -127,7 +127,7 @@ def encrypted() -> bytes:
         lambda: b"no zip",
     ],
 )
-def test_what_is_hostile_is_refused_on_opening(archives: Archives, make: Callable[[], bytes], tmp_path: Path) -> None:
+def test_hostile_archives_are_refused_on_opening(archives: Archives, make: Callable[[], bytes], tmp_path: Path) -> None:
     (tmp_path / "pack").write_bytes(make())
     with pytest.raises(Invalid):
         archives.open(tmp_path / "pack")

@@ -47,7 +47,7 @@ def _grow_old(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"a", LARGE], ids=["empty", "tiny", "large"])
-async def test_what_was_put_is_got_by_its_hash(blobs: Blobs, data: bytes) -> None:
+async def test_put_returns_the_hash_that_get_takes(blobs: Blobs, data: bytes) -> None:
     name = await blobs.put(data)
     assert name == hashlib.sha256(data).hexdigest()
     assert blobs.has(name)
@@ -55,7 +55,7 @@ async def test_what_was_put_is_got_by_its_hash(blobs: Blobs, data: bytes) -> Non
 
 
 @pytest.mark.parametrize("data", [b"", b"a", LARGE * 8], ids=["empty", "tiny", "large"])
-async def test_what_was_put_comes_in_bounded_pieces(blobs: Blobs, data: bytes) -> None:
+async def test_blobs_are_streamed_in_bounded_pieces(blobs: Blobs, data: bytes) -> None:
     name = await blobs.put(data)
     pieces = [piece async for piece in blobs.pieces(name)]
     assert b"".join(pieces) == data
@@ -109,20 +109,20 @@ async def test_a_file_whose_bytes_are_there_already_goes_too(blobs: Blobs, tmp_p
     assert not upload.exists()
 
 
-async def test_a_file_that_is_not_there_is_said(blobs: Blobs, tmp_path: Path) -> None:
+async def test_a_missing_file_is_reported(blobs: Blobs, tmp_path: Path) -> None:
     with pytest.raises(Upstream, match="could not be stored"):
         await blobs.put_file(tmp_path / "nothing")
 
 
-async def test_what_is_removed_is_gone_and_the_rest_stays(blobs: Blobs, tmp_path: Path) -> None:
-    kept, lost = await blobs.put(b"kept"), await blobs.put(b"lost")
+async def test_removal_leaves_other_blobs(blobs: Blobs, tmp_path: Path) -> None:
+    stored, lost = await blobs.put(b"kept"), await blobs.put(b"lost")
     _grow_old(tmp_path / "blobs")
     assert await blobs.old(lost[:2], older_than_s=3_600) == [lost]
     assert await blobs.remove([lost], older_than_s=3_600) == [lost]
-    assert (blobs.has(kept), blobs.has(lost)) == (True, False)
+    assert (blobs.has(stored), blobs.has(lost)) == (True, False)
 
 
-async def test_what_was_set_aside_comes_back_when_it_is_read(blobs: Blobs, tmp_path: Path) -> None:
+async def test_a_blob_set_aside_returns_when_read(blobs: Blobs, tmp_path: Path) -> None:
     name = await blobs.put(LARGE)
     _grow_old(tmp_path / "blobs")
     assert await blobs.set_aside([name], older_than_s=3_600) == 1
@@ -133,7 +133,7 @@ async def test_what_was_set_aside_comes_back_when_it_is_read(blobs: Blobs, tmp_p
     assert await blobs.aside(older_than_s=-60) == []
 
 
-async def test_what_was_set_aside_can_be_taken_back_and_dropped(blobs: Blobs, tmp_path: Path) -> None:
+async def test_a_blob_set_aside_can_be_restored_and_dropped(blobs: Blobs, tmp_path: Path) -> None:
     back, gone = await blobs.put(b"back"), await blobs.put(b"gone")
     _grow_old(tmp_path / "blobs")
     assert await blobs.set_aside([back, gone], older_than_s=3_600) == 2
@@ -182,7 +182,7 @@ async def test_an_old_upload_moved_in_is_young(files: FileBlobs, tmp_path: Path)
     assert files.has(name)
 
 
-async def test_what_a_power_cut_left_half_written_is_swept(files: FileBlobs, tmp_path: Path) -> None:
+async def test_half_written_files_of_a_power_cut_are_swept(files: FileBlobs, tmp_path: Path) -> None:
     name = await files.put(LARGE)
     (path,) = _files_in(tmp_path / "blobs")
     half = path.with_name(".0123.tmp")
@@ -192,7 +192,7 @@ async def test_what_a_power_cut_left_half_written_is_swept(files: FileBlobs, tmp
     assert _files_in(tmp_path / "blobs") == [path]
 
 
-async def test_a_disk_that_refuses_is_said_and_leaves_nothing(files: FileBlobs, tmp_path: Path) -> None:
+async def test_a_disk_error_is_reported_and_leaves_no_file(files: FileBlobs, tmp_path: Path) -> None:
     (tmp_path / "blobs").write_bytes(b"a file where the folder should be")
     with pytest.raises(Upstream, match="could not be stored"):
         await files.put(LARGE)
@@ -214,7 +214,7 @@ def test_asking_whether_it_is_there_opens_nothing(files: FileBlobs) -> None:
     assert files.has("0" * 64) is False
 
 
-async def test_what_is_set_aside_begins_its_time_there(files: FileBlobs, tmp_path: Path) -> None:
+async def test_the_grace_period_starts_when_a_blob_is_set_aside(files: FileBlobs, tmp_path: Path) -> None:
     name = await files.put(LARGE)
     _grow_old(tmp_path / "blobs")
     await files.set_aside([name], older_than_s=3_600)

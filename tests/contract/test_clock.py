@@ -27,13 +27,13 @@ def test_a_stamp_follows_its_form(clock: Clock) -> None:
 
 
 @CLOCKS
-def test_tokens_are_hex_of_the_asked_length_and_never_the_same(clock: Clock) -> None:
+def test_tokens_are_hex_of_the_requested_length_and_unique(clock: Clock) -> None:
     tokens = {clock.token(8) for _ in range(100)}
     assert len(tokens) == 100
     assert all(re.fullmatch(r"[0-9a-f]{16}", token) for token in tokens)
 
 
-def test_the_twin_stands_still_until_told() -> None:
+def test_the_fake_clock_stands_still_until_advanced() -> None:
     clock = MemoryClock(now=100.0)
     assert clock.now() == clock.now() == 100.0
     clock.advance(5)

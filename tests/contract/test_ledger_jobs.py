@@ -20,7 +20,7 @@ async def keys(harness: LedgerHarness, jobs_max: int = 99) -> list[str]:
     return [j.key.rsplit("/", 1)[-1] for j in await harness.lease(jobs_max)]
 
 
-async def test_a_job_comes_with_who_it_is_for_and_what_it_is_about(harness: LedgerHarness) -> None:
+async def test_a_leased_job_has_its_caller_and_payload(harness: LedgerHarness) -> None:
     await harness.do(jobs=(job("a", payload={"n": 1}, lane=Lane.INTERACTIVE),))
     (leased,) = await harness.lease()
     assert (leased.kind, leased.caller, leased.payload, leased.attempt) == ("k", ANA, {"n": 1}, 1)
@@ -170,7 +170,7 @@ async def test_dead_jobs_do_not_count_as_pending(harness: LedgerHarness) -> None
     assert (await harness.tenant().pending(), await harness.tenant(BEN).pending()) == (1, 0)
 
 
-async def test_a_dead_key_can_be_asked_for_again(harness: LedgerHarness) -> None:
+async def test_a_dead_letter_key_can_be_enqueued_again(harness: LedgerHarness) -> None:
     await harness.do(jobs=(job("a"),))
     (leased,) = await harness.lease()
     await harness.ledger.jobs.settle(leased, Settlement(Outcome.DEAD, "no"))
@@ -178,7 +178,7 @@ async def test_a_dead_key_can_be_asked_for_again(harness: LedgerHarness) -> None
     assert len(await harness.lease()) == 1
 
 
-async def test_the_age_of_the_oldest_job_is_told(harness: LedgerHarness) -> None:
+async def test_queue_stats_have_the_age_of_the_oldest_job(harness: LedgerHarness) -> None:
     await harness.do(jobs=(job("a"),))
     harness.clock.advance(7)
     assert (await harness.ledger.stats.queues())[0].oldest_s == 7
@@ -257,14 +257,14 @@ async def test_a_callers_role_goes_with_its_job(harness: LedgerHarness) -> None:
     assert (await harness.lease())[0].caller == admin
 
 
-async def test_a_job_that_waited_while_no_server_ran_is_done_all_the_same(harness: LedgerHarness) -> None:
+async def test_a_job_older_than_the_server_is_leased(harness: LedgerHarness) -> None:
     await harness.do(jobs=(job("a", kind="fragile"),))
     harness.clock.advance(10 * POLICIES["fragile"].deadline_s)
     (leased,) = await harness.lease()
     assert leased.kind == "fragile"
 
 
-async def test_work_on_one_thing_is_done_in_the_order_asked_for(harness: LedgerHarness) -> None:
+async def test_jobs_of_one_key_run_in_order(harness: LedgerHarness) -> None:
     for key in ("docs#1", "docs#2", "other#1"):
         await harness.do(jobs=(job(key),))
         harness.clock.advance(1)

@@ -79,7 +79,7 @@ async def test_plain_text_without_the_literal_is_no_candidate(harness: LedgerHar
     assert list(await scanned(harness, "resources", "budget")) == ["a.txt"]
 
 
-async def test_folding_takes_no_notice_of_ascii_case(harness: LedgerHarness) -> None:
+async def test_folding_ignores_ascii_case(harness: LedgerHarness) -> None:
     await store(harness, "resources/a.txt", b"The BUDGET of Paris")
     assert list(await scanned(harness, "resources", "budget", fold=True)) == ["a.txt"]
     assert list(await scanned(harness, "resources", "budget")) == []

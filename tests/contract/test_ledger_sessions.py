@@ -22,7 +22,7 @@ from recalld.domain.commit import (
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Denied, NotFound
 from recalld.domain.job import NewJob, TaskStatus
-from tests.contract.ledger_harness import ANA, BEN, LedgerHarness, append, archive, at, put, said
+from tests.contract.ledger_harness import ANA, BEN, LedgerHarness, append, archive, at, new_message, put
 
 
 async def ids(harness: LedgerHarness, session: str = "s", **which: int) -> list[str]:
@@ -38,7 +38,7 @@ async def test_an_append_makes_its_session_and_keeps_the_order_of_arrival(harnes
 
 
 async def test_a_message_reads_back_whole(harness: LedgerHarness) -> None:
-    new = said("m1", "你好, world", role="assistant")
+    new = new_message("m1", "你好, world", role="assistant")
     await harness.do(Append("s", (new,)))
     (message,) = await harness.tenant().messages("s")
     assert (message.id, message.role, message.text, message.parts) == (
@@ -94,7 +94,7 @@ async def test_a_session_opens_once(harness: LedgerHarness) -> None:
     assert again.session.config == {"k": 1}
 
 
-async def test_a_bare_directory_among_sessions_becomes_one_when_something_is_said(harness: LedgerHarness) -> None:
+async def test_a_bare_directory_below_sessions_becomes_a_session_by_an_append(harness: LedgerHarness) -> None:
     await harness.do(MakeDir(at("user/ana/sessions/s")))
     await harness.do(append("s", "m1"))
     assert await ids(harness) == ["m1"]
@@ -113,9 +113,9 @@ async def test_sessions_are_the_callers_own_newest_first(harness: LedgerHarness)
 
 
 async def test_a_session_that_was_never_is_not_found(harness: LedgerHarness) -> None:
-    for asked in (harness.tenant().session("no"), harness.tenant().messages("no"), harness.tenant().archives("no")):
+    for read in (harness.tenant().session("no"), harness.tenant().messages("no"), harness.tenant().archives("no")):
         with pytest.raises(NotFound):
-            await asked
+            await read
 
 
 async def test_counts_follow_what_happens(harness: LedgerHarness) -> None:
@@ -201,7 +201,7 @@ async def test_use_is_counted(harness: LedgerHarness) -> None:
     assert (session.contexts_used, session.skills_used) == (2, 3)
 
 
-async def test_a_deleted_session_is_gone_at_once_and_its_name_begins_anew(harness: LedgerHarness) -> None:
+async def test_a_deleted_session_is_gone_at_once_and_its_name_is_free(harness: LedgerHarness) -> None:
     await harness.do(append("s", "a"))
     await harness.do(Remove(at("user/ana/sessions/s"), recursive=True))
     with pytest.raises(NotFound):
@@ -248,28 +248,28 @@ async def test_a_message_cannot_be_overwritten(harness: LedgerHarness) -> None:
 
 async def test_a_message_brings_its_files_along_only_when_it_is_added(harness: LedgerHarness) -> None:
     path = "user/ana/sessions/s/tool-results/tr_x/output.txt"
-    await harness.do(Append("s", (replace(said("m1"), attached=(put(path, "one"),)),)))
-    await harness.do(Append("s", (replace(said("m1"), attached=(put(path, "two"),)),)))
+    await harness.do(Append("s", (replace(new_message("m1"), attached=(put(path, "one"),)),)))
+    await harness.do(Append("s", (replace(new_message("m1"), attached=(put(path, "two"),)),)))
     assert await harness.text(path) == "one"
 
 
 async def test_a_write_that_exceeds_a_policy_leaves_its_job_and_no_other_does(harness: LedgerHarness) -> None:
     job = NewJob("auto_commit", "auto_commit:s", {"session_id": "s"})
     config = {"auto_commit_policy": {"message_count_threshold": 1}}
-    await harness.do(Append("s", (said("m1"),), config, job))
+    await harness.do(Append("s", (new_message("m1"),), config, job))
     assert await harness.tenant().pending() == 0
-    await harness.do(Append("s", (said("m1"),), config, job))
+    await harness.do(Append("s", (new_message("m1"),), config, job))
     assert await harness.tenant().pending() == 0
-    await harness.do(Append("s", (said("m2"),), {}, job))
-    await harness.do(Append("s", (said("m3"),), {}, job))
+    await harness.do(Append("s", (new_message("m2"),), {}, job))
+    await harness.do(Append("s", (new_message("m3"),), {}, job))
     assert await harness.tenant().pending() == 1
 
 
 async def test_sessions_fall_idle_by_their_own_policy(harness: LedgerHarness) -> None:
     for name, seconds in (("short", 10), ("long", 1_000)):
         config = {"auto_commit_policy": {"idle_timeout_seconds": seconds}}
-        await harness.do(Append(name, (said(f"m-{name}"),), config))
-    await harness.do(Append("none", (said("m-none"),)))
+        await harness.do(Append(name, (new_message(f"m-{name}"),), config))
+    await harness.do(Append("none", (new_message("m-none"),)))
     now = harness.clock.now()
     assert await harness.ledger.backlog.idle_sessions(now=now + 10, limit=5) == []
     found = await harness.ledger.backlog.idle_sessions(now=now + 11, limit=5)
@@ -297,17 +297,17 @@ async def test_listing_sessions_tells_what_each_tells_of_itself(harness: LedgerH
 
 @pytest.mark.parametrize("count", [3, pytest.param(1_000, marks=pytest.mark.slow)])
 async def test_listing_sessions_takes_the_same_statements_however_many(harness: LedgerHarness, count: int) -> None:
-    asked: list[str] = []
+    statements: list[str] = []
 
     async def listed() -> int:
         def work(c: apsw.Connection) -> None:
-            c.set_exec_trace(lambda _, sql, __: asked.append(sql) is None)
+            c.set_exec_trace(lambda _, sql, __: statements.append(sql) is None)
             sessions.sessions(c, ANA, 10_000)
             c.set_exec_trace(None)
 
-        asked.clear()
+        statements.clear()
         await harness.ledger.access.readers.read(work)
-        return len(asked)
+        return len(statements)
 
     await harness.do(append("s", "m0", "m1"))
     await harness.do(replace(archive("s", 0, "t"), keep_recent_count=1))
@@ -357,7 +357,7 @@ async def test_sessions_and_tasks_go_on_where_a_page_ended(harness: LedgerHarnes
     assert len(sessions) == len(tasks) == 5
 
 
-async def test_what_is_removed_is_not_counted_whatever_is_left_of_it(harness: LedgerHarness) -> None:
+async def test_removed_messages_are_not_counted(harness: LedgerHarness) -> None:
     async def counted() -> tuple[int, int]:
         usage = await harness.ledger.stats.usage()
         rows = await harness.rows("SELECT count(*), sum(kind = 2) FROM node WHERE owner <> 0 AND gone = 0")

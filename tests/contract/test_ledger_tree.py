@@ -104,7 +104,7 @@ async def test_a_file_is_no_directory_and_the_other_way_round(harness: LedgerHar
         await harness.tenant().list(at("resources/a.md"), limit=10)
 
 
-async def test_large_content_lies_in_the_blobs_and_its_loss_is_told(harness: LedgerHarness) -> None:
+async def test_large_content_is_a_blob_and_its_loss_is_reported(harness: LedgerHarness) -> None:
     text = "x" * 100_000
     await harness.blobs.put(text.encode())
     await harness.do(put("resources/large.txt", text))
@@ -127,14 +127,14 @@ async def test_making_a_directory_twice_is_a_conflict_unless_allowed(harness: Le
 async def test_another_users_tree_is_denied(harness: LedgerHarness, path: str) -> None:
     await harness.do(put("user/ana/memories/a.md"))
     ben = harness.tenant(BEN)
-    for asked in (
+    for read in (
         ben.stat(at(path)),
         ben.walk(at(path), depth_max=3, nodes_max=9),
         ben.tiers(at(path)),
         ben.read(at(path)),
     ):
         with pytest.raises(Denied):
-            await asked
+            await read
     for op in (put(f"{path}/x.md"), Remove(at(path), True), Move(at(path), at("user/ben/memories/x"))):
         with pytest.raises(Denied):
             await harness.do(op, caller=BEN)
@@ -180,7 +180,7 @@ async def test_index_spaces_are_apart(harness: LedgerHarness) -> None:
 
 
 # ------------------------------------------------------------------ listing
-async def test_directories_come_first_and_dot_files_only_when_asked(harness: LedgerHarness) -> None:
+async def test_directories_come_first_and_dot_files_only_with_hidden(harness: LedgerHarness) -> None:
     await harness.do(put("resources/b.md"), put("resources/a.md"), put("resources/z/x.md"), put("resources/.h"))
     assert await harness.names("resources") == ["z", "a.md", "b.md"]
     shown = await harness.tenant().list(at("resources"), limit=9, hidden=True)
@@ -264,7 +264,7 @@ async def test_grep_reads_messages_where_they_are_addressed(harness: LedgerHarne
 
 
 # ------------------------------------------------------------------ remove
-async def test_what_is_removed_is_gone_at_once_and_its_name_free(harness: LedgerHarness) -> None:
+async def test_a_removed_node_is_gone_at_once_and_its_name_is_free(harness: LedgerHarness) -> None:
     await harness.do(put("resources/d/a.md", "old"))
     receipt = await harness.do(Remove(at("resources/d"), recursive=True))
     assert receipt.removed == 2

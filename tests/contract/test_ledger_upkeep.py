@@ -52,7 +52,7 @@ async def test_messages_wait_newest_first(harness: LedgerHarness) -> None:
     assert len(ids) == 2
 
 
-async def test_another_model_wants_everything_anew_but_what_it_has(harness: LedgerHarness) -> None:
+async def test_another_model_needs_all_vectors_that_it_lacks(harness: LedgerHarness) -> None:
     await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
     await harness.do(put("resources/a.md"), put("resources/b.md"))
     both = await waiting(harness)
@@ -387,7 +387,7 @@ async def test_dead_full_text_is_reclaimed_in_slices(harness: LedgerHarness, mon
     assert await harness.ledger.maintenance.check() == []
 
 
-async def test_what_dies_while_full_text_is_reclaimed_is_reclaimed_the_next_time(harness: LedgerHarness) -> None:
+async def test_full_text_rows_that_die_during_a_reclaim_are_reclaimed_later(harness: LedgerHarness) -> None:
     await harness.do(put("resources/a.md", "apple"), put("resources/b.md", "banana"))
     await harness.do(Remove(at("resources/a.md")))
     await harness.ledger.cleanup.purge(nodes_max=50)

@@ -40,7 +40,7 @@ async def test_the_deepest_are_written_first_and_only_what_has_words(harness: Le
     assert await left(harness, limit=1) == ["resources/x/y/b.md"]
 
 
-async def test_what_the_writer_a_caller_or_a_budget_settled_is_not_left(harness: LedgerHarness) -> None:
+async def test_tiers_settled_by_writer_caller_or_budget_are_not_pending(harness: LedgerHarness) -> None:
     for name, by in (
         ("a", BY),
         ("b", BY + FAILED),
@@ -61,7 +61,7 @@ async def test_a_directory_whose_children_changed_since_is_left_again(harness: L
     assert await left(harness) == ["resources/x"]
 
 
-async def test_memories_skills_and_sessions_are_nobodys_to_rewrite(harness: LedgerHarness) -> None:
+async def test_memories_skills_and_sessions_are_never_rewritten(harness: LedgerHarness) -> None:
     for path in (
         "memories/a.md",
         "skills/s/SKILL.md",
@@ -74,7 +74,7 @@ async def test_memories_skills_and_sessions_are_nobodys_to_rewrite(harness: Ledg
     assert await left(harness, BEN) == []
 
 
-async def test_what_was_removed_is_not_left(harness: LedgerHarness) -> None:
+async def test_removed_nodes_are_not_pending(harness: LedgerHarness) -> None:
     await harness.do(put("resources/x/a.md", tiers=PLAIN))
     node = await harness.ledger.tenant(ANA).stat(at("resources/x/a.md"))
     await harness.do(Remove(at("resources/x"), recursive=True))
@@ -82,7 +82,7 @@ async def test_what_was_removed_is_not_left(harness: LedgerHarness) -> None:
     assert await harness.ledger.backlog.tiered(SHARED, node.id, entries_max=9) is None
 
 
-async def test_a_node_is_told_to_nobody_who_may_not_see_it(harness: LedgerHarness) -> None:
+async def test_a_node_is_hidden_from_callers_without_access(harness: LedgerHarness) -> None:
     await harness.do(put("user/ana/resources/r.md", tiers=PLAIN))
     node = await harness.ledger.tenant(ANA).stat(at("user/ana/resources/r.md"))
     assert await harness.ledger.backlog.tiered(BEN, node.id, entries_max=9) is None
@@ -116,7 +116,7 @@ async def test_costs_add_up_by_day_account_provider_and_purpose(harness: LedgerH
     assert [(r.day, r.account, r.provider, r.tokens_in) for r in whole] == [("", "", "p", 130), ("", "", "q", 10)]
 
 
-async def test_what_was_wrong_is_told_by_the_last_call_alone(harness: LedgerHarness) -> None:
+async def test_the_last_call_alone_sets_the_usage_error(harness: LedgerHarness) -> None:
     await harness.do(RecordUsage("2026-01-01", "p", "tiers", 1, error="it is down"))
     (row,) = await harness.ledger.stats.provider_usage(since="")
     assert (row.error, row.calls, row.at) == ("it is down", 1, harness.clock.now())

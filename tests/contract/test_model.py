@@ -22,12 +22,12 @@ TALK = tuple(
 
 @pytest.fixture(params=PLUGINS, ids=[plugin.name for plugin in PLUGINS])
 async def model(request: pytest.FixtureRequest) -> AsyncIterator[Model]:
-    made: Model = request.param.make(request.param.settings())
-    yield made
-    await made.close()
+    model: Model = request.param.make(request.param.settings())
+    yield model
+    await model.close()
 
 
-async def test_it_says_who_it_is(model: Model) -> None:
+async def test_a_model_has_a_name_and_a_version(model: Model) -> None:
     assert model.name
     assert model.version
 

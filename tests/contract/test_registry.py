@@ -26,11 +26,11 @@ ROOT = Caller(role=Role.ROOT)
 
 @pytest.fixture
 async def registry(harness: LedgerHarness) -> AsyncIterator[SqliteRegistry]:
-    made = SqliteRegistry(harness.ledger.access.readers, harness.ledger.access.clock)
-    await made.found("acme", "ana", key=KEY, settings={})
-    await made.enrol("acme", "bob", role=Role.USER, key=BOB, settings={"x": 1})
-    yield made
-    await made.close()
+    registry = SqliteRegistry(harness.ledger.access.readers, harness.ledger.access.clock)
+    await registry.found("acme", "ana", key=KEY, settings={})
+    await registry.enrol("acme", "bob", role=Role.USER, key=BOB, settings={"x": 1})
+    yield registry
+    await registry.close()
 
 
 async def test_a_key_opens_for_its_member_alone(registry: SqliteRegistry) -> None:
@@ -88,7 +88,9 @@ async def test_a_new_role_holds_at_once(registry: SqliteRegistry) -> None:
     assert found.role is Role.ADMIN
 
 
-async def test_who_leaves_is_known_as_leaving_then_not_at_all(harness: LedgerHarness, registry: SqliteRegistry) -> None:
+async def test_a_leaving_member_is_listed_as_leaving_then_removed(
+    harness: LedgerHarness, registry: SqliteRegistry
+) -> None:
     await registry.identify(BOB)
     tenant = harness.ledger.tenant(ROOT)
     await tenant.commit(Commit((MarkLeaving("acme", "bob", "t1"), NewTask("t1", "user_deletion"))))
@@ -106,9 +108,7 @@ async def test_who_leaves_is_known_as_leaving_then_not_at_all(harness: LedgerHar
     assert [m.user for m in await registry.members("acme", limit=10)] == ["ana"]
 
 
-async def test_only_who_governs_an_account_can_shut_somebody_out(
-    harness: LedgerHarness, registry: SqliteRegistry
-) -> None:
+async def test_only_account_admins_can_suspend_members(harness: LedgerHarness, registry: SqliteRegistry) -> None:
     for caller in (Caller("acme", "bob"), Caller("other", "eve", Role.ADMIN)):
         for op in (MarkLeaving("acme", "ana", "t"), DropMember("acme", "ana"), DropMember("acme", "")):
             with pytest.raises(Denied):
@@ -116,9 +116,7 @@ async def test_only_who_governs_an_account_can_shut_somebody_out(
     assert (await registry.identify(KEY)).deleting == ""
 
 
-async def test_nobody_is_forgotten_who_was_not_shut_out_before(
-    harness: LedgerHarness, registry: SqliteRegistry
-) -> None:
+async def test_only_suspended_members_can_be_forgotten(harness: LedgerHarness, registry: SqliteRegistry) -> None:
     await harness.ledger.tenant(ROOT).commit(Commit((DropMember("acme", "ana"), DropMember("acme", ""))))
     assert (await registry.identify(KEY)).user == "ana"
     assert [a.id for a in await registry.accounts()] == ["acme"]
@@ -138,7 +136,7 @@ async def test_names_are_taken_once(registry: SqliteRegistry) -> None:
         await registry.set_role("acme", "nobody", Role.ADMIN)
 
 
-async def test_settings_of_somebody_without_a_key_make_no_member(registry: SqliteRegistry) -> None:
+async def test_settings_of_a_user_without_a_key_create_no_member(registry: SqliteRegistry) -> None:
     await registry.change_settings("acme", "eve", {"a": 1})
     assert [m.user for m in await registry.members("acme", limit=10)] == ["ana", "bob"]
     key = compose("acme", "eve", "e" * 64)
@@ -146,7 +144,7 @@ async def test_settings_of_somebody_without_a_key_make_no_member(registry: Sqlit
     assert (await registry.identify(key)).settings == {"a": 1, "b": 2}
 
 
-async def test_who_was_nobody_is_somebody_once_made(registry: SqliteRegistry) -> None:
+async def test_an_unknown_user_is_known_after_enrolment(registry: SqliteRegistry) -> None:
     assert await registry.member("acme", "eve") is None
     assert await registry.member("acme", "eve") is None
     await registry.enrol("acme", "eve", role=Role.USER, key=compose("acme", "eve", "e" * 64), settings={})

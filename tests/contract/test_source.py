@@ -49,25 +49,25 @@ def test_every_file_is_found_once_in_path_order_with_its_size(make: Make, tmp_pa
 
 
 @every_source
-def test_what_is_found_can_be_read(make: Make, tmp_path: Path) -> None:
+def test_listed_entries_can_be_read(make: Make, tmp_path: Path) -> None:
     source = make(tmp_path, FILES)
     assert {e.path: source.read(e.path) for e in source.entries() if isinstance(e, Found)} == FILES
 
 
 @every_source
 @pytest.mark.parametrize("path", ["missing.md", "../in.zip", "/etc/passwd", "a"])
-def test_what_was_not_found_reads_as_gone(make: Make, tmp_path: Path, path: str) -> None:
+def test_unlisted_entries_read_as_gone(make: Make, tmp_path: Path, path: str) -> None:
     assert make(tmp_path, FILES).read(path) is None
 
 
 @every_source
-def test_entries_can_be_asked_for_twice(make: Make, tmp_path: Path) -> None:
+def test_entries_can_be_listed_twice(make: Make, tmp_path: Path) -> None:
     source = make(tmp_path, FILES)
     assert list(source.entries()) == list(source.entries())
 
 
 @pytest.mark.parametrize("make", [folder, archive])
-def test_what_is_no_document_is_skipped_with_the_reason(make: Make, tmp_path: Path) -> None:
+def test_files_other_than_documents_are_skipped_with_a_reason(make: Make, tmp_path: Path) -> None:
     files = {
         "a.md": b"x",
         "a.pyc": b"x",

@@ -83,11 +83,11 @@ class Talker:
 
     def _commit(self, line: Line) -> None:
         self._doubt = ("commit", None)
-        told = line.ask("POST", f"/sessions/{self.sid}/commit", {}).result
+        receipt = line.ask("POST", f"/sessions/{self.sid}/commit", {}).result
         self._doubt = None
-        assert told["archived"], told
+        assert receipt["archived"], receipt
         self._commits += 1
-        assert told["archive_uri"].endswith(f"archive_{self._commits:03d}")
+        assert receipt["archive_uri"].endswith(f"archive_{self._commits:03d}")
         self._archived = len(self._texts)
         self.done["commit"] += 1
 
@@ -136,9 +136,9 @@ class Talker:
         body = {"uri": "viking://user/default/memories", "pattern": f"^> .*{self._mark}n", "node_limit": 10_000}
         got = line.ask("POST", "/search/grep", body)
         lines = [] if got.status == 404 else got.result["matches"]
-        told = Counter(one["content"].partition("box ")[2].split()[0] for one in lines)
+        found = Counter(one["content"].partition("box ")[2].split()[0] for one in lines)
         meant = Counter(text.split()[4] for text in self._texts[:archived])
-        assert told == meant, f"{self.sid}: memories lack {meant - told}, have too many of {told - meant}"
+        assert found == meant, f"{self.sid}: memories lack {meant - found}, have too many of {found - meant}"
 
 
 def _texts(jsonl: str | None) -> list[str]:

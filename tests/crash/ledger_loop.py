@@ -62,7 +62,7 @@ def session_of(actor: int) -> str:
 
 
 def text_of(actor: int, number: int) -> str:
-    """The words of a file or message, told from its number; every ninth is too large for the ledger itself."""
+    """The text of a file or message, derived from its number. Every ninth is too large for the database itself."""
     return f"actor {actor} says number{number} " * (3_000 if number % 9 == 8 else 1)
 
 
@@ -71,9 +71,9 @@ def choose(state: State, chance: random.Random) -> list[Step]:
     files = sorted(state["files"])
     live = [m for m in state["messages"] if not m[1]]
     number = state["next"]
-    said = [["say", number + k] for k in range(chance.randint(1, 3))]
+    appends = [["say", number + k] for k in range(chance.randint(1, 3))]
     written = [["write", chance.choice(NAMES), number + 5]]
-    kinds: list[list[Step]] = [said, written, [*said, *written]]
+    kinds: list[list[Step]] = [appends, written, [*appends, *written]]
     if files:
         gone = chance.choice(files)
         free = [n for n in NAMES if n not in files]
@@ -147,7 +147,7 @@ def _chunk(text: str) -> Chunk:
 
 
 class _Journal:
-    """Lines in a file, there as soon as they are told: the kernel keeps them when this process is killed."""
+    """Lines in a file, written at once: the kernel keeps them when this process is killed."""
 
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -38,10 +38,10 @@ class _Round:
 
 def _live_and_die(folder: Path, states: list[State], seed: int) -> _Round:
     """Start the process, kill it somewhere between its first breath and half a second of work."""
-    journal, given = folder.parent / f"journal{seed}", folder.parent / "states"
-    given.write_text(json.dumps(states))
+    journal, states_file = folder.parent / f"journal{seed}", folder.parent / "states"
+    states_file.write_text(json.dumps(states))
     chance = random.Random(seed)
-    life = [sys.executable, "-m", "tests.crash.ledger_loop", str(folder), str(given), str(seed), str(journal)]
+    life = [sys.executable, "-m", "tests.crash.ledger_loop", str(folder), str(states_file), str(seed), str(journal)]
     with (folder.parent / "errors").open("wb") as errors:
         process = subprocess.Popen(
             life, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, stderr=errors, start_new_session=True
@@ -66,17 +66,17 @@ def _until(process: subprocess.Popen[bytes], journal: Path) -> float:
 
 
 def _read(journal: Path) -> _Round:
-    told = _Round()
+    round_ = _Round()
     lines = journal.read_text().splitlines() if journal.exists() else []
     for what, *about in map(json.loads, lines):
         match what:
             case "open":
-                told.opened = True
+                round_.opened = True
             case "tell":
-                told.begun[about[0]] = about[1]
+                round_.begun[about[0]] = about[1]
             case "ack":
-                told.done.setdefault(about[0], []).append(told.begun.pop(about[0]))
-    return told
+                round_.done.setdefault(about[0], []).append(round_.begun.pop(about[0]))
+    return round_
 
 
 async def _seen(tenant: Tenant, actor: int) -> State:
@@ -96,7 +96,7 @@ def _translated_errors(actor: int, state: State) -> State:
     return {**state, "files": files, "next": 0}
 
 
-async def _after(folder: Path, states: list[State], told: _Round) -> tuple[list[State], int]:
+async def _after(folder: Path, states: list[State], round_: _Round) -> tuple[list[State], int]:
     """Open the store again and hold it against the journal; returns what it holds, and how many commits that is."""
     pool = Pool("blobs", running_max=2, waiting_max=64)
     ledger = await open_ledger(folder, blobs=FileBlobs(folder / "blobs", pool), clock=SystemClock())
@@ -104,10 +104,10 @@ async def _after(folder: Path, states: list[State], told: _Round) -> tuple[list[
         found, count = [], 0
         for actor, before in enumerate(states):
             state = before
-            for steps in told.done.get(actor, []):
+            for steps in round_.done.get(actor, []):
                 state, count = applied(state, steps), count + 1
             seen = await _seen(ledger.tenant(CALLER), actor)
-            possible = [state, *([applied(state, told.begun[actor])] if actor in told.begun else [])]
+            possible = [state, *([applied(state, round_.begun[actor])] if actor in round_.begun else [])]
             match = [s for s in possible if _translated_errors(actor, s) == seen]
             assert match, f"actor {actor}: {seen} is none of {possible}"
             # Numbers are not used again, whether the last commit happened or not.
@@ -137,14 +137,14 @@ async def _session_counts(tenant: Tenant, actor: int) -> int:
 async def _kill_over_and_over(folder: Path, rounds: int, seed: int) -> Counter[str]:
     states, toll = [new_state() for _ in range(ACTORS)], Counter[str]()
     for number in range(rounds):
-        told = _live_and_die(folder, states, seed + number)
-        states, count = await _after(folder, states, told)
-        toll += Counter(kills=1, commits=count, open=int(told.opened), under_way=len(told.begun))
+        round_ = _live_and_die(folder, states, seed + number)
+        states, count = await _after(folder, states, round_)
+        toll += Counter(kills=1, commits=count, open=int(round_.opened), under_way=len(round_.begun))
     return toll
 
 
 @pytest.mark.loop_may_block  # the test itself starts and kills processes
-async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
+async def test_acknowledged_commits_survive_a_kill(tmp_path: Path) -> None:
     toll = await _kill_over_and_over(tmp_path / "data", 3, seed=int(os.environ.get("RECALLD_SEED", "1")))
     assert toll["commits"] > 0
 

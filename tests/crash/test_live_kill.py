@@ -167,7 +167,7 @@ def killed(data: Path, rounds: int, seed: int) -> Toll:
     return loop.toll
 
 
-def test_what_was_acknowledged_outlives_the_server(tmp_path: Path) -> None:
+def test_acknowledged_writes_survive_a_server_kill(tmp_path: Path) -> None:
     toll = killed(tmp_path / "store", rounds=4, seed=1)
     assert toll.done["append"] > 20
     # A start after a kill has more to do than a first one, not an order more; seconds are the slow loop's affair.

@@ -59,8 +59,8 @@ def complete(line: Line, task_id: str, files: int = FILES) -> None:
 
 
 def moments(server: Server, event: str) -> list[float]:
-    told = [json.loads(row) for row in server.said().splitlines() if row.startswith("{")]
-    return [datetime.fromisoformat(one["timestamp"]).timestamp() for one in told if one["event"] == event]
+    log_lines = [json.loads(row) for row in server.output().splitlines() if row.startswith("{")]
+    return [datetime.fromisoformat(one["timestamp"]).timestamp() for one in log_lines if one["event"] == event]
 
 
 def test_a_worker_killed_at_its_work_is_replaced_and_the_work_is_done(server: Server) -> None:
@@ -70,7 +70,7 @@ def test_a_worker_killed_at_its_work_is_replaced_and_the_work_is_done(server: Se
     worker.send_signal(signal.SIGKILL)
     complete(line, task_id)
     assert server.worker_other_than().pid != worker.pid
-    assert "background task failed" not in server.said()  # a death among workers is foreseen
+    assert "background task failed" not in server.output()  # a death among workers is foreseen
 
 
 def test_a_worker_that_keeps_dying_is_started_less_and_less_often(server: Server) -> None:
@@ -97,7 +97,7 @@ def test_a_worker_that_hangs_is_replaced_and_its_work_given_to_the_next(server: 
     begun = time.monotonic()
     complete(line, task_id)
     assert not worker.is_running()
-    assert "worker is stuck" in server.said()
+    assert "worker is stuck" in server.output()
     assert time.monotonic() - begun < 30
 
 

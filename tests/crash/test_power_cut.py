@@ -89,11 +89,11 @@ def wired(harness: Harness, wire: Wire) -> Harness:
 
 @dataclass
 class Accepted:
-    """What callers were told had happened."""
+    """What callers got confirmed."""
 
     texts: dict[str, str] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
-    said: list[str] = field(default_factory=list)
+    message_ids: list[str] = field(default_factory=list)
     archives: int = 0
     imports: list[str] = field(default_factory=list)
 
@@ -111,10 +111,10 @@ async def _story(harness: Harness, upload: Path, accepted: Accepted) -> None:
     added = await harness.engine.add(upload, to=f"{base}/manual")
     accepted.imports.append(added.task_id)
     for text in MESSAGES:
-        told = await harness.append("talk", text)
-        accepted.said += told.message_ids
+        receipt = await harness.append("talk", text)
+        accepted.message_ids += receipt.message_ids
     part = {"type": "tool", "tool_id": "c", "tool_name": "bash", "tool_output": OUTPUT}
-    accepted.said += (await harness.append("talk", {"role": "assistant", "parts": [part]})).message_ids
+    accepted.message_ids += (await harness.append("talk", {"role": "assistant", "parts": [part]})).message_ids
     await harness.settle()
     accepted.archives += (await harness.commit("talk")).archived
     await harness.write(f"{base}/desk/one.md", "# One\n\nrewritten")
@@ -156,10 +156,10 @@ async def _holds(harness: Harness, accepted: Accepted) -> None:
         assert len(found) == 1
         assert found[0] == text or "rewritten" in found[0]
     tenant = harness.ports.ledger.tenant(Caller())
-    if accepted.said:
+    if accepted.message_ids:
         stored = [m.id for m in await tenant.messages("talk")]
-        assert stored[: len(accepted.said)] == accepted.said
-        assert len(stored) == len(set(stored)) <= len(accepted.said) + 1
+        assert stored[: len(accepted.message_ids)] == accepted.message_ids
+        assert len(stored) == len(set(stored)) <= len(accepted.message_ids) + 1
         outputs = await harness.engine.facade(SessionOperations).tool_results("talk")
         assert {f["message_id"] for f in outputs} == set(stored[len(MESSAGES) : len(MESSAGES) + 1])
         for facts in outputs:

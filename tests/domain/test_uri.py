@@ -34,7 +34,7 @@ def test_the_root_is_its_own_parent() -> None:
         "viking://a\ud800",
     ],
 )
-def test_what_is_no_address_is_invalid(text: str) -> None:
+def test_malformed_uris_are_invalid(text: str) -> None:
     with pytest.raises(Invalid) as refused:
         Uri.parse(text)
     assert refused.value.code == "INVALID_URI"

@@ -25,7 +25,7 @@ REASONS = {200: "OK", 401: "Unauthorized", 402: "Payment Required", 403: "Forbid
 
 
 @dataclass
-class Asked:
+class ReceivedRequest:
     """One request: where, with which headers, and what."""
 
     path: str
@@ -45,9 +45,9 @@ class Provider:
     delay_s: float = 0.0
     retry_after: str = ""
     width: int = WIDTH
-    says: Callable[[Asked], str] | None = None
+    says: Callable[[ReceivedRequest], str] | None = None
     forms: tuple[str, ...] = ("json_schema", "json_object")
-    seen: list[Asked] = field(default_factory=list)
+    seen: list[ReceivedRequest] = field(default_factory=list)
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -67,8 +67,8 @@ class Provider:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:] if line)}
         body = json.loads(await reader.readexactly(int(headers.get("content-length", "0"))) or b"{}")
-        asked = Asked(head[0].split(" ")[1], headers, body)
-        self.seen.append(asked)
+        request = ReceivedRequest(head[0].split(" ")[1], headers, body)
+        self.seen.append(request)
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         if self.fault == "hang":
@@ -79,7 +79,7 @@ class Provider:
             return False
         if self.fault == "huge":
             return await self._huge(writer)
-        data, status = self._answer(asked)
+        data, status = self._answer(request)
         more = f"Retry-After: {self.retry_after}\r\n" if self.retry_after and status == 429 else ""
         reason = REASONS.get(status, "X")
         if self.fault.startswith("quotes "):
@@ -108,30 +108,30 @@ class Provider:
                 await self.let_go.wait()
         return True
 
-    def _answer(self, asked: Asked) -> tuple[bytes, int]:
+    def _answer(self, request: ReceivedRequest) -> tuple[bytes, int]:
         if self.fault.isdecimal():
             return json.dumps({"error": {"message": f"told to answer {self.fault}"}}).encode(), int(self.fault)
         if self.fault.startswith("quotes "):
-            said = f"{asked.headers} {asked.body}"
-            told = {
-                "error": {"message": said, "type": said, "code": "invalid_api_key"},
-                "data": [{"index": 0, "embedding": said}],
+            echo = f"{request.headers} {request.body}"
+            payload = {
+                "error": {"message": echo, "type": echo, "code": "invalid_api_key"},
+                "data": [{"index": 0, "embedding": echo}],
             }
-            return json.dumps(told).encode(), int(self.fault.removeprefix("quotes "))
+            return json.dumps(payload).encode(), int(self.fault.removeprefix("quotes "))
         if self.fault == "garbage":
             return b"<html>not json", 200
-        kind = asked.path.rsplit("/", 1)[-1].split("?")[0]
+        kind = request.path.rsplit("/", 1)[-1].split("?")[0]
         if "rerank" in kind:
-            return json.dumps(rerank(asked.body)).encode(), 200
+            return json.dumps(rerank(request.body)).encode(), 200
         if kind in {"completions", "messages"}:
-            if asked.body.get("response_format", {}).get("type", self.forms[0] if self.forms else "") not in {
+            if request.body.get("response_format", {}).get("type", self.forms[0] if self.forms else "") not in {
                 *self.forms,
                 "",
             }:
                 return b'{"error": {"message": "response_format is not supported"}}', 400
-            return json.dumps(chat(kind, asked.body, self.says(asked) if self.says else "")).encode(), 200
+            return json.dumps(chat(kind, request.body, self.says(request) if self.says else "")).encode(), 200
         width = self.width + (7 if self.fault == "dimensions" else 0)
-        return json.dumps(embeddings(asked, width)).encode(), 200
+        return json.dumps(embeddings(request, width)).encode(), 200
 
 
 def vector(text: str, width: int) -> np.ndarray:
@@ -150,8 +150,8 @@ def _of_word(word: str, width: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(width).astype(np.float32)
 
 
-def embeddings(asked: Asked, width: int) -> dict[str, Any]:
-    body = asked.body
+def embeddings(request: ReceivedRequest, width: int) -> dict[str, Any]:
+    body = request.body
     if "requests" in body:  # Gemini
         texts = [r["content"]["parts"][0]["text"] for r in body["requests"]]
         return {"embeddings": [{"values": vector(t, width).tolist()} for t in texts]}
@@ -179,8 +179,8 @@ def rerank(body: dict[str, Any]) -> Any:
 
 def chat(kind: str, body: dict[str, Any], text: str = "") -> dict[str, Any]:
     """Says ``text``, or the last words it was told, as JSON."""
-    said = body["messages"][-1]["content"]
-    text = text or json.dumps({"echo": said[:200]})
+    prompt = body["messages"][-1]["content"]
+    text = text or json.dumps({"echo": prompt[:200]})
     if kind == "messages":
         return {"content": [{"type": "text", "text": text}], "usage": {"input_tokens": 10, "output_tokens": 5}}
     return {"choices": [{"message": {"content": text}}], "usage": {"prompt_tokens": 10, "completion_tokens": 5}}

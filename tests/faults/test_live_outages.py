@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from bench.server import Server
-from tests.fakes.provider import Asked, Provider, provider
-from tests.faults.test_live_providers import heal, message, remember, server_with, tasks_told
+from tests.fakes.provider import Provider, ReceivedRequest, provider
+from tests.faults.test_live_providers import heal, message, remember, remembered_tasks, server_with
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 RATE, TAKES_S = 20, 0.2
@@ -31,10 +31,10 @@ class Limiting(Provider):
     refusing = False
     chance = random.Random(7)
 
-    def _answer(self, asked: Asked) -> tuple[bytes, int]:
+    def _answer(self, request: ReceivedRequest) -> tuple[bytes, int]:
         if self.refusing and self.chance.random() < 0.05:
             return b'{"error": {"code": "rate_limit_exceeded"}}', 429
-        return super()._answer(asked)
+        return super()._answer(request)
 
 
 @dataclass
@@ -122,8 +122,8 @@ async def test_a_commits_memories_are_there_soon_beside_those_of_seven_others(tm
             async def agent(number: int) -> None:
                 session = f"commit-{number}"
                 for turn in range(COMMITS):
-                    said = await http.post(f"/sessions/{session}/messages", json=message(session, turn))
-                    assert said.status_code == 200
+                    response = await http.post(f"/sessions/{session}/messages", json=message(session, turn))
+                    assert response.status_code == 200
                     begun = time.perf_counter()
                     done = (await http.post(f"/sessions/{session}/commit", json={})).json()["result"]
                     await completed(http, done["task_id"])
@@ -133,18 +133,18 @@ async def test_a_commits_memories_are_there_soon_beside_those_of_seven_others(tm
                 for number in range(AGENTS):
                     group.create_task(agent(number))
         await server.settle()
-        told = await tasks_told(server)
+        tasks = await remembered_tasks(server)
     median = statistics.median(took)
     print(f"\nmemories of {len(took)} commits by {AGENTS} agents: median {median:.2f} s, slowest {max(took):.2f} s")
-    assert len(told) == len(set(told)) == AGENTS * COMMITS
+    assert len(tasks) == len(set(tasks)) == AGENTS * COMMITS
     assert median <= 4.0
 
 
 async def completed(http: httpx.AsyncClient, task: str) -> None:
     """Until a commit's task has ended well."""
     while True:
-        told: dict[str, Any] = (await http.get(f"/tasks/{task}")).json()["result"]
-        if told["status"] == "completed":
+        task_status: dict[str, Any] = (await http.get(f"/tasks/{task}")).json()["result"]
+        if task_status["status"] == "completed":
             return
-        assert told["status"] in {"pending", "running"}, told
+        assert task_status["status"] in {"pending", "running"}, task_status
         await asyncio.sleep(0.05)

@@ -23,7 +23,7 @@ import pytest
 from bench import corpus, load
 from bench.server import Server, serving
 from bench.table import quantile
-from tests.fakes.provider import WIDTH, Asked, Provider, provider
+from tests.fakes.provider import WIDTH, Provider, ReceivedRequest, provider
 from tests.live import Line
 from tests.load.test_live_budgets import HEALTH, Size
 
@@ -72,7 +72,7 @@ class Run:
         assert self.late.rss_mb <= 1.3 * self.early.rss_mb + 30
 
     @property
-    def said(self) -> set[tuple[str, int, int]]:
+    def acknowledged(self) -> set[tuple[str, int, int]]:
         """(session, client, turn) of every acknowledged message."""
         kinds = {"append": "bench", "commit": "commit"}
         return {(name, n, turn) for kind, name in kinds.items() for n, turn in self.seen[kind]["said"]}
@@ -98,7 +98,7 @@ async def server_with(folder: Path, **providers: Provider) -> AsyncIterator[Serv
         yield server
 
 
-async def crowd(server: Server, idle: Server, kind: str, unharmed_ms: float = 0.0) -> Run:
+async def run_load(server: Server, idle: Server, kind: str, unharmed_ms: float = 0.0) -> Run:
     """``FINDERS`` ask, ``TALKERS`` talk and ``COMMITTERS`` commit every turn, as fast as they are answered."""
     streams = (
         {"kind": kind, "clients": FINDERS},
@@ -133,7 +133,7 @@ def unharmed_ms(tmp_path_factory: pytest.TempPathFactory) -> float:
 
     async def measure(folder: Path) -> float:
         async with server_with(folder) as server, resting(folder) as idle:
-            run = await crowd(server, idle, "find")
+            run = await run_load(server, idle, "find")
         return quantile(run.seen["health"]["ms"], 0.99)
 
     return asyncio.run(measure(tmp_path_factory.mktemp("unharmed")))
@@ -165,10 +165,10 @@ async def all_is_there(server: Server, run: Run) -> None:
         there.update((name, client, turn) for turn in turns)
         for turn in turns[:: max(1, len(turns) // 4)]:
             await found(server, f"{name}-{client}", turn)
-    assert run.said <= set(there)
+    assert run.acknowledged <= set(there)
     assert max(there.values()) == 1
-    told = Counter(await tasks_told(server))
-    assert told == {(client, turn): 1 for name, client, turn in there if name == "commit"}
+    counts = Counter(await remembered_tasks(server))
+    assert counts == {(client, turn): 1 for name, client, turn in there if name == "commit"}
     assert dead(server) == 0
 
 
@@ -215,13 +215,13 @@ async def found(server: Server, session: str, turn: int) -> None:
     assert any(hit["abstract"].startswith(f"turn {turn}:") for hit in answer["memories"]), (session, turn)
 
 
-async def tasks_told(server: Server) -> list[tuple[int, int]]:
+async def remembered_tasks(server: Server) -> list[tuple[int, int]]:
     """(team, task) as many times as some memory tells of it."""
     line = Line(server.port)
     files = await asyncio.to_thread(line.files, "viking://~/memories")
     line.close()
-    told = [set(_TASK.findall(text)) for text in files.values()]
-    return [(int(team), int(task)) for tasks in told for task, team in tasks]
+    found = [set(_TASK.findall(text)) for text in files.values()]
+    return [(int(team), int(task)) for tasks in found for task, team in tasks]
 
 
 def dead(server: Server) -> int:
@@ -247,7 +247,7 @@ async def lacks(server: Server, route: str, question: str) -> str:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_crowd_that_finds_does_not_notice_the_embedder(tmp_path: Path, fault: str, unharmed_ms: float) -> None:
+async def test_find_answers_in_time_while_the_embedder_fails(tmp_path: Path, fault: str, unharmed_ms: float) -> None:
     async with (
         provider() as fake,
         provider() as other,
@@ -255,7 +255,7 @@ async def test_a_crowd_that_finds_does_not_notice_the_embedder(tmp_path: Path, f
         resting(tmp_path) as idle,
     ):
         do(fake, fault)
-        run = await crowd(server, idle, "find", unharmed_ms)
+        run = await run_load(server, idle, "find", unharmed_ms)
         assert await lacks(server, "find", "a question nobody has asked before") == "embedder"
         heal(fake)
         run.hold("find")
@@ -263,9 +263,7 @@ async def test_a_crowd_that_finds_does_not_notice_the_embedder(tmp_path: Path, f
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "dimensions"])
-async def test_a_crowd_that_searches_does_not_notice_the_reranker(
-    tmp_path: Path, fault: str, unharmed_ms: float
-) -> None:
+async def test_search_answers_in_time_while_the_reranker_fails(tmp_path: Path, fault: str, unharmed_ms: float) -> None:
     async with (
         provider() as fake,
         provider() as other,
@@ -273,19 +271,19 @@ async def test_a_crowd_that_searches_does_not_notice_the_reranker(
         resting(tmp_path) as idle,
     ):
         do(fake, fault)
-        run = await crowd(server, idle, "search", unharmed_ms)
+        run = await run_load(server, idle, "search", unharmed_ms)
         assert await lacks(server, "search", "note") == "reranker"
         heal(fake)
         run.hold("search")
         await all_is_there(server, run)
 
 
-def remember(asked: Asked) -> str:
+def remember(request: ReceivedRequest) -> str:
     """A language model that makes one memory of every task it is told of."""
-    system, told = asked.body["messages"][0]["content"], asked.body["messages"][-1]["content"]
+    system, prompt = request.body["messages"][0]["content"], request.body["messages"][-1]["content"]
     if "worth remembering" not in system:
         return json.dumps({"abstract": "Tasks of teams.", "overview": "Who takes which task."})
-    found = re.findall(r"\[(m\d+)\][^\n]*?task T(\d+) of team (\d+)", told)
+    found = re.findall(r"\[(m\d+)\][^\n]*?task T(\d+) of team (\d+)", prompt)
     memories = [
         {
             "type": "events",
@@ -299,7 +297,9 @@ def remember(asked: Asked) -> str:
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "dimensions"])
-async def test_a_crowd_does_not_notice_the_language_model(tmp_path: Path, fault: str, unharmed_ms: float) -> None:
+async def test_find_answers_in_time_while_the_language_model_fails(
+    tmp_path: Path, fault: str, unharmed_ms: float
+) -> None:
     async with (
         provider() as other,
         provider(says=remember) as fake,
@@ -307,29 +307,29 @@ async def test_a_crowd_does_not_notice_the_language_model(tmp_path: Path, fault:
         resting(tmp_path) as idle,
     ):
         do(fake, fault)
-        run = await crowd(server, idle, "find", unharmed_ms)
+        run = await run_load(server, idle, "find", unharmed_ms)
         heal(fake)
         run.hold("find")
         assert fake.seen  # it was asked
         await all_is_there(server, run)
 
 
-async def test_a_crowd_does_not_notice_a_frozen_worker(tmp_path: Path, unharmed_ms: float) -> None:
+async def test_find_answers_in_time_while_the_worker_is_frozen(tmp_path: Path, unharmed_ms: float) -> None:
     async with provider() as fake, server_with(tmp_path, embedder=fake) as server, resting(tmp_path) as idle:
         (worker,) = psutil.Process(server.process.pid).children()
         worker.send_signal(signal.SIGSTOP)
-        run = await crowd(server, idle, "find", unharmed_ms)
+        run = await run_load(server, idle, "find", unharmed_ms)
         worker.send_signal(signal.SIGCONT)
         run.hold("find")
         await all_is_there(server, run)
 
 
-async def test_a_crowd_recalls_while_somebody_holds_the_stores_write_lock(tmp_path: Path, unharmed_ms: float) -> None:
+async def test_find_answers_while_the_write_lock_is_held(tmp_path: Path, unharmed_ms: float) -> None:
     async with provider() as fake, server_with(tmp_path, embedder=fake) as server, resting(tmp_path) as idle:
         await everybody_says(server, 0)
         with closing(sqlite3.connect(server.data / "recalld.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            run = await crowd(server, idle, "find", unharmed_ms)
+            run = await run_load(server, idle, "find", unharmed_ms)
             other.execute("ROLLBACK")
         await everybody_says(server, 10_000)
         run.hold("find", writes=False)
@@ -350,7 +350,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-async def test_a_crowd_recalls_while_the_disk_is_full(tmp_path: Path, unharmed_ms: float) -> None:
+async def test_find_answers_while_the_disk_is_full(tmp_path: Path, unharmed_ms: float) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     with small_disk(disk):
@@ -360,7 +360,7 @@ async def test_a_crowd_recalls_while_the_disk_is_full(tmp_path: Path, unharmed_m
             with ballast.open("wb", buffering=0) as file, suppress(OSError):
                 while True:  # until there is no room left
                     file.write(bytes(1 << 16))
-            run = await crowd(server, idle, "find", unharmed_ms)
+            run = await run_load(server, idle, "find", unharmed_ms)
             ballast.unlink()
             await everybody_says(server, 10_000)
             run.hold("find", writes=False)

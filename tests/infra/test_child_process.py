@@ -18,7 +18,7 @@ sock.sendall(repr((greeting, os.getcwd(), "" in sys.path or os.getcwd() in sys.p
 """
 
 
-async def told(child: Child) -> str:
+async def greeting_of(child: Child) -> str:
     child.sock.setblocking(True)
     child.sock.settimeout(20)
     try:
@@ -34,7 +34,7 @@ async def test_a_child_is_greeted_and_inherits_no_keys(monkeypatch: pytest.Monke
     monkeypatch.setenv("MY_KEY", "prefix-sk-123")
     monkeypatch.setenv("OTHER_KEY", "kept")
     child = await spawn(["-c", TELLS], b"x" * 60_000, {"sk-123"})
-    greeting, folder, looks_there, names = eval(await told(child))
+    greeting, folder, looks_there, names = eval(await greeting_of(child))
     assert greeting == b"x" * 60_000
     assert (folder, looks_there) == ("/", False)
     assert "OTHER_KEY" in names
@@ -47,7 +47,7 @@ async def test_a_child_runs_nothing_from_where_we_were_started(tmp_path: Path, m
         (tmp_path / f"{name}.py").write_text("raise SystemExit(9)")
     monkeypatch.chdir(tmp_path)
     child = await spawn(["-c", "import secrets, json, struct\n" + TELLS])
-    assert (await told(child)).startswith("(b''")
+    assert (await greeting_of(child)).startswith("(b''")
 
 
 async def test_a_greeting_has_a_limit() -> None:
@@ -56,5 +56,5 @@ async def test_a_greeting_has_a_limit() -> None:
 
 
 def test_the_environment_a_child_needs_stays() -> None:
-    given = {"PATH": "/bin", "LANG": "C.UTF-8", "HTTPS_PROXY": "http://proxy", "recalld_model__api_key": "k"}
-    assert child_environment(given, ()) == {"PATH": "/bin", "LANG": "C.UTF-8", "HTTPS_PROXY": "http://proxy"}
+    environment = {"PATH": "/bin", "LANG": "C.UTF-8", "HTTPS_PROXY": "http://proxy", "recalld_model__api_key": "k"}
+    assert child_environment(environment, ()) == {"PATH": "/bin", "LANG": "C.UTF-8", "HTTPS_PROXY": "http://proxy"}

@@ -11,14 +11,15 @@ from recalld.domain.errors import Busy
 from recalld.infra.coalesce import Coalescer
 
 
-class Desk:
-    """Answers a group for each release of ``open``: each question with the number of the call. ``fails``: which calls raise."""
+class Worker:
+    """Answers one group per release of ``open``: each query with the number of the call. ``fails``: calls that
+    raise."""
 
     def __init__(self, *fails: int) -> None:
         self.calls: list[list[str]] = []
         self.fails = fails
         self.open = asyncio.Semaphore(0)
-        self.together: Coalescer[str, str] = Coalescer(self._answer)
+        self.coalescer: Coalescer[str, str] = Coalescer(self._answer)
 
     async def _answer(self, questions: Sequence[str]) -> list[str]:
         self.calls.append(list(questions))
@@ -34,57 +35,57 @@ async def _turn() -> None:
         await asyncio.sleep(0)
 
 
-async def test_who_comes_while_a_call_is_under_way_shares_the_next_one() -> None:
-    desk = Desk()
+async def test_submissions_during_a_call_share_the_next_one() -> None:
+    worker = Worker()
     async with asyncio.TaskGroup() as group:
-        first = group.create_task(desk.together.submit("a"))
+        first = group.create_task(worker.coalescer.submit("a"))
         await _turn()
-        later = [group.create_task(desk.together.submit(q)) for q in "bcd"]
+        later = [group.create_task(worker.coalescer.submit(q)) for q in "bcd"]
         await _turn()
-        desk.open.release()
+        worker.open.release()
         await _turn()
-        desk.open.release()
-    assert desk.calls == [["a"], ["b", "c", "d"]]
+        worker.open.release()
+    assert worker.calls == [["a"], ["b", "c", "d"]]
     assert (first.result(), [task.result() for task in later]) == ("a 1", ["b 2", "c 2", "d 2"])
 
 
-async def test_who_asks_for_the_others_may_leave() -> None:
-    desk = Desk()
-    first = asyncio.ensure_future(desk.together.submit("a"))
+async def test_the_submitter_that_runs_the_call_may_be_cancelled() -> None:
+    worker = Worker()
+    first = asyncio.ensure_future(worker.coalescer.submit("a"))
     await _turn()
-    second, third = (asyncio.ensure_future(desk.together.submit(q)) for q in "bc")
-    desk.open.release()
+    second, third = (asyncio.ensure_future(worker.coalescer.submit(q)) for q in "bc")
+    worker.open.release()
     await first
     await _turn()
     second.cancel()
     await _turn()
-    desk.open.release()
+    worker.open.release()
     assert await third == "c 2"
     assert second.cancelled()
-    assert desk.calls == [["a"], ["b", "c"]]
+    assert worker.calls == [["a"], ["b", "c"]]
 
 
-async def test_the_next_call_begins_when_the_last_one_has_ended_whoever_left() -> None:
-    desk = Desk()
-    first = asyncio.ensure_future(desk.together.submit("a"))
+async def test_the_next_call_starts_after_the_last_one_despite_cancellation() -> None:
+    worker = Worker()
+    first = asyncio.ensure_future(worker.coalescer.submit("a"))
     await _turn()
     first.cancel()
     await _turn()
-    second = asyncio.ensure_future(desk.together.submit("b"))
+    second = asyncio.ensure_future(worker.coalescer.submit("b"))
     await _turn()
-    assert desk.calls == [["a"]]
-    desk.open.release()
+    assert worker.calls == [["a"]]
+    worker.open.release()
     await _turn()
-    assert desk.calls == [["a"], ["b"]]
-    desk.open.release()
+    assert worker.calls == [["a"], ["b"]]
+    worker.open.release()
     assert await second == "b 2"
 
 
 async def test_results_are_delivered_one_a_loop_iteration_while_the_next_call_runs() -> None:
-    desk, iteration, delivered = Desk(), 0, []
+    worker, iteration, delivered = Worker(), 0, []
 
     async def submit(question: str) -> None:
-        await desk.together.submit(question)
+        await worker.coalescer.submit(question)
         delivered.append(iteration)
 
     async with asyncio.TaskGroup() as group:
@@ -93,25 +94,25 @@ async def test_results_are_delivered_one_a_loop_iteration_while_the_next_call_ru
         await _turn()
         group.create_task(submit("late"))
         await _turn()
-        desk.open.release()
+        worker.open.release()
         for iteration in range(60):  # noqa: B007 - read by the callers
             if len(delivered) == 10:
-                assert desk.calls[-1] == ["late"]
+                assert worker.calls[-1] == ["late"]
             await asyncio.sleep(0)
         assert delivered == list(range(delivered[0], delivered[0] + 50))
-        desk.open.release()
+        worker.open.release()
 
 
-async def test_an_outage_is_heard_of_by_all_after_one_call() -> None:
-    class Down(Desk):
+async def test_an_outage_reaches_all_submitters_after_one_call() -> None:
+    class Down(Worker):
         async def _answer(self, questions: Sequence[str]) -> list[str]:
             self.calls.append(list(questions))
             raise Busy("full")
 
-    desk = Down()
-    told = await asyncio.gather(*(desk.together.submit(q) for q in "abc"), return_exceptions=True)
-    assert [type(each) for each in told] == [Busy] * 3
-    assert desk.calls == [["a", "b", "c"]]
+    worker = Down()
+    results = await asyncio.gather(*(worker.coalescer.submit(q) for q in "abc"), return_exceptions=True)
+    assert [type(each) for each in results] == [Busy] * 3
+    assert worker.calls == [["a", "b", "c"]]
 
 
 async def test_a_question_that_fails_the_call_does_not_fail_the_others() -> None:
@@ -121,49 +122,49 @@ async def test_a_question_that_fails_the_call_does_not_fail_the_others() -> None
         return list(questions)
 
     together: Coalescer[str, str] = Coalescer(answer)
-    asked = ["a", "b", "bad", "c", "d"]
-    told = await asyncio.gather(*(together.submit(q) for q in asked), return_exceptions=True)
-    assert [q if isinstance(q, str) else type(q) for q in told] == ["a", "b", ValueError, "c", "d"]
+    queries = ["a", "b", "bad", "c", "d"]
+    results = await asyncio.gather(*(together.submit(q) for q in queries), return_exceptions=True)
+    assert [q if isinstance(q, str) else type(q) for q in results] == ["a", "b", ValueError, "c", "d"]
 
 
-async def test_who_left_while_waiting_is_not_asked_for() -> None:
-    desk = Desk()
-    first = asyncio.ensure_future(desk.together.submit("a"))
+async def test_a_cancelled_submission_is_not_in_the_next_call() -> None:
+    worker = Worker()
+    first = asyncio.ensure_future(worker.coalescer.submit("a"))
     await _turn()
-    second, third = (asyncio.ensure_future(desk.together.submit(q)) for q in "bc")
+    second, third = (asyncio.ensure_future(worker.coalescer.submit(q)) for q in "bc")
     await _turn()
     second.cancel()
     await _turn()
-    desk.open.release()
-    desk.open.release()
+    worker.open.release()
+    worker.open.release()
     assert [await first, await third] == ["a 1", "c 2"]
-    assert desk.calls == [["a"], ["c"]]
+    assert worker.calls == [["a"], ["c"]]
 
 
-async def test_the_patient_wait_for_company_and_the_impatient_take_them_along(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lingering_submissions_join_the_next_immediate_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recalld.infra.coalesce.REST_FACTOR", 1_000_000)
-    desk = Desk()
+    worker = Worker()
     for _ in range(9):
-        desk.open.release()
-    assert await desk.together.submit("a", linger_s=60.0) == "a 1"  # nothing has been asked for yet
-    patient = [asyncio.ensure_future(desk.together.submit(q, linger_s=60.0)) for q in "bc"]
+        worker.open.release()
+    assert await worker.coalescer.submit("a", linger_s=60.0) == "a 1"  # nothing has been asked for yet
+    patient = [asyncio.ensure_future(worker.coalescer.submit(q, linger_s=60.0)) for q in "bc"]
     await asyncio.sleep(0.02)
-    assert desk.calls == [["a"]]
-    assert await desk.together.submit("d") == "d 2"
+    assert worker.calls == [["a"]]
+    assert await worker.coalescer.submit("d") == "d 2"
     assert [await each for each in patient] == ["b 2", "c 2"]
-    assert desk.calls == [["a"], ["b", "c", "d"]]
+    assert worker.calls == [["a"], ["b", "c", "d"]]
 
 
 async def test_the_patient_wait_no_longer_than_the_rest_or_their_patience_lasts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    desk = Desk()
+    worker = Worker()
     for _ in range(9):
-        desk.open.release()
+        worker.open.release()
     for number in range(1, 4):
         async with asyncio.timeout(5):
-            assert await desk.together.submit("a", linger_s=60.0) == f"a {number}"
+            assert await worker.coalescer.submit("a", linger_s=60.0) == f"a {number}"
     monkeypatch.setattr("recalld.infra.coalesce.REST_FACTOR", 1_000_000)
-    assert await desk.together.submit("a") == "a 4"
+    assert await worker.coalescer.submit("a") == "a 4"
     async with asyncio.timeout(5):
-        assert await desk.together.submit("a", linger_s=0.01) == "a 5"
+        assert await worker.coalescer.submit("a", linger_s=0.01) == "a 5"

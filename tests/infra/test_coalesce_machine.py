@@ -18,7 +18,7 @@ POISON = "poison"
 
 
 class CoalescerMachine(RuleBasedStateMachine):
-    """``asked``: tasks that wait, each with its question and how many calls had begun when it came."""
+    """``pending``: tasks that wait, each with its question and how many calls had begun when it came."""
 
     @initialize(seed=st.integers(0, 1_000))
     def opened(self, seed: int) -> None:
@@ -28,7 +28,7 @@ class CoalescerMachine(RuleBasedStateMachine):
         self.running: asyncio.Future[None] | None = None
         self.count = 0
         self.rests_until = 0.0
-        self.asked: dict[asyncio.Task[int], tuple[tuple[int, str], int]] = {}
+        self.pending: dict[asyncio.Task[int], tuple[tuple[int, str], int]] = {}
 
     async def _work(self, questions: Sequence[tuple[int, str]]) -> list[int]:
         assert self.running is None, "one at a time"
@@ -46,8 +46,8 @@ class CoalescerMachine(RuleBasedStateMachine):
     def turns(self) -> None:
         for _ in range(12):
             self.loop.run_until_complete(asyncio.sleep(0))
-        for task in [task for task in self.asked if task.done()]:
-            (_, word), before = self.asked.pop(task)
+        for task in [task for task in self.pending if task.done()]:
+            (_, word), before = self.pending.pop(task)
             if task.cancelled():
                 continue
             failure = task.exception()
@@ -60,9 +60,9 @@ class CoalescerMachine(RuleBasedStateMachine):
         if not hasattr(self, "loop"):
             return
         for _ in range(3 * self.count + 3):
-            if self.asked or self.running is not None:
+            if self.pending or self.running is not None:
                 self.call_ends()
-        assert not self.asked, "everybody hears"
+        assert not self.pending, "everybody hears"
         self.loop.close()
 
     @rule(word=st.sampled_from(("a", "b", "b", POISON)), linger_s=st.sampled_from((0.0, 0.0, 5.0)))
@@ -71,13 +71,13 @@ class CoalescerMachine(RuleBasedStateMachine):
         question = (self.count, word)
         self.rests_until = max(self.rests_until, self.together._resting_until)
         task = self.loop.create_task(self.together.submit(question, linger_s=linger_s))
-        self.asked[task] = (question, self.calls)
+        self.pending[task] = (question, self.calls)
         self.turns()
 
-    @precondition(lambda self: self.asked)
+    @precondition(lambda self: self.pending)
     @rule(data=st.data())
     def caller_leaves(self, data: Any) -> None:
-        task = list(self.asked)[data.draw(st.integers(0, len(self.asked) - 1))]
+        task = list(self.pending)[data.draw(st.integers(0, len(self.pending) - 1))]
         task.cancel()
         self.turns()
         assert task.done()
@@ -86,7 +86,7 @@ class CoalescerMachine(RuleBasedStateMachine):
     def call_ends(self) -> None:
         if self.running is not None:
             self.running.set_result(None)
-        elif self.asked:
+        elif self.pending:
             self.loop.run_until_complete(asyncio.sleep(6))  # the patient have waited
         self.turns()
 
@@ -104,7 +104,7 @@ class CoalescerMachine(RuleBasedStateMachine):
 
     @invariant()
     def nobody_waits_for_nothing(self) -> None:
-        if hasattr(self, "loop") and self.running is None and self.asked:
+        if hasattr(self, "loop") and self.running is None and self.pending:
             # Who came before a call was over waits as long as it looked then, even where that call was a short one.
             assert self.rests_until > self.loop.time(), "only patience lets work rest"
 

@@ -40,14 +40,14 @@ asyncio.run(main())
 
 def test_threads_share_one_processor_but_for_those_that_need_more() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
-    said = json.loads(done.stdout)
-    assert said["nothing_narrowed"] == said["before"]
-    assert said["chosen"] in said["before"]
-    assert said["after"] == said["close"] == said["again"] == [said["chosen"]]
-    assert said["spread"] == said["child"] == said["before"]
+    report = json.loads(done.stdout)
+    assert report["nothing_narrowed"] == report["before"]
+    assert report["chosen"] in report["before"]
+    assert report["after"] == report["close"] == report["again"] == [report["chosen"]]
+    assert report["spread"] == report["child"] == report["before"]
 
 
-def test_where_there_is_one_processor_nothing_is_done() -> None:
+def test_a_single_cpu_is_not_pinned() -> None:
     script = (
         "import os; from recalld.infra import cpu_affinity; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"
     )

@@ -52,7 +52,7 @@ async def test_a_429_says_when_to_come_back() -> None:
     assert failed.value.details["retry_after_s"] == 7.0
 
 
-async def test_nobody_there_is_a_network_failure() -> None:
+async def test_an_unreachable_host_is_a_network_failure() -> None:
     async with provider() as double:
         url = double.url
     api = JsonApi("acme", url, {})
@@ -76,7 +76,7 @@ TEXT = "the " + "harbour " + "secret"
 
 
 @pytest.mark.parametrize("fault", ["quotes 401", "quotes 400", "quotes 500", "quotes 302", "quotes 200"])
-async def test_what_a_provider_quotes_of_key_and_text_is_repeated_nowhere(fault: str) -> None:
+async def test_keys_and_texts_quoted_by_a_provider_are_not_repeated(fault: str) -> None:
     async with provider(fault=fault) as double:
         api = JsonApi("acme", double.url, {"Authorization": f"Bearer {LEAK}"})
         embedder = openai.plugin.make(
@@ -88,9 +88,9 @@ async def test_what_a_provider_quotes_of_key_and_text_is_repeated_nowhere(fault:
             await embedder.embed([TEXT])
         await api.close()
         await embedder.close()
-    told = "".join(traceback.format_exception(failed.value)) + repr(failed.value.details)
-    assert LEAK not in told
-    assert TEXT not in told
+    shown = "".join(traceback.format_exception(failed.value)) + repr(failed.value.details)
+    assert LEAK not in shown
+    assert TEXT not in shown
 
 
 async def test_a_refusal_keeps_its_status_and_its_known_word() -> None:

@@ -70,17 +70,17 @@ async def other(*, tls: bool = False, one_each: bool = False) -> AsyncIterator[O
         server.close()
 
 
-async def said(lines: ConnectionPool, path: str = "ask") -> bytes:
-    reply = await lines.post(path, {"X-Key": "k"}, b"{}", bytes_max=1_000)
+async def post_ok(pool: ConnectionPool, path: str = "ask") -> bytes:
+    reply = await pool.post(path, {"X-Key": "k"}, b"{}", bytes_max=1_000)
     assert reply.status == 200
     return reply.body
 
 
 async def test_one_connection_serves_one_request_after_the_other() -> None:
     async with other() as there:
-        lines = ConnectionPool(f"http://127.0.0.1:{there.port}/v1/", connections_max=8)
-        assert [await said(lines) for _ in range(5)] == [b"well"] * 5
-        await lines.close()
+        pool = ConnectionPool(f"http://127.0.0.1:{there.port}/v1/", connections_max=8)
+        assert [await post_ok(pool) for _ in range(5)] == [b"well"] * 5
+        await pool.close()
     assert there.connections == 1
     assert there.heads[0].startswith("POST /v1/ask HTTP/1.1\r\n")
     assert f"Host: 127.0.0.1:{there.port}" in there.heads[0]
@@ -90,50 +90,50 @@ async def test_one_connection_serves_one_request_after_the_other() -> None:
 async def test_no_more_connections_than_places() -> None:
     async with other() as there:
         there.gate.clear()
-        lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=3)
-        asked = [asyncio.ensure_future(said(lines)) for _ in range(9)]
+        pool = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=3)
+        requests = [asyncio.ensure_future(post_ok(pool)) for _ in range(9)]
         while len(there.heads) < 3:
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.01)
         assert len(there.heads) == 3
         there.gate.set()
-        assert await asyncio.gather(*asked) == [b"well"] * 9
-        await lines.close()
+        assert await asyncio.gather(*requests) == [b"well"] * 9
+        await pool.close()
     assert there.connections == 3
 
 
 async def test_a_request_given_up_frees_its_place() -> None:
     async with other() as there:
         there.gate.clear()
-        lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
+        pool = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await said(lines)
+                await post_ok(pool)
         there.gate.set()
-        assert await said(lines) == b"well"
-        await lines.close()
+        assert await post_ok(pool) == b"well"
+        await pool.close()
     assert there.connections == 2
 
 
 async def test_a_kept_connection_that_was_closed_is_replaced() -> None:
     async with other(one_each=True) as there:
-        lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
+        pool = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
         for _ in range(3):
-            assert await said(lines) == b"well"
+            assert await post_ok(pool) == b"well"
             await asyncio.sleep(0.02)  # the news that the other side hung up has come
-        await lines.close()
+        await pool.close()
     assert there.connections == 3
 
 
-async def test_a_certificate_is_believed_when_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_certificates_of_ssl_cert_file_are_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     async with other(tls=True) as there:
-        stranger = ConnectionPool(f"https://localhost:{there.port}", connections_max=1)
+        untrusted = ConnectionPool(f"https://localhost:{there.port}", connections_max=1)
         with pytest.raises(ConnectionBroken, match="CERTIFICATE_VERIFY_FAILED"):
-            await said(stranger)
+            await post_ok(untrusted)
         monkeypatch.setenv("SSL_CERT_FILE", str(LOCALHOST))
         known = ConnectionPool(f"https://localhost:{there.port}", connections_max=1)
-        assert await said(known) == b"well"
-        await stranger.close()
+        assert await post_ok(known) == b"well"
+        await untrusted.close()
         await known.close()
 
 
@@ -143,7 +143,7 @@ async def test_a_proxy_of_the_environment_is_used_and_bypassed(monkeypatch: pyte
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         far = ConnectionPool("http://far.example/v1", connections_max=1)
         near = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
-        assert [await said(far), await said(near)] == [b"well", b"well"]
+        assert [await post_ok(far), await post_ok(near)] == [b"well", b"well"]
         await far.close()
         await near.close()
     assert proxy.heads[0].startswith("POST http://far.example/v1/ask HTTP/1.1\r\n")
@@ -156,18 +156,18 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
         ConnectionPool(url, connections_max=1)
 
 
-async def test_nobody_there_is_broken() -> None:
+async def test_an_unreachable_host_is_connection_broken() -> None:
     async with other() as there:
         port = there.port
-    lines = ConnectionPool(f"http://127.0.0.1:{port}", connections_max=1)
+    pool = ConnectionPool(f"http://127.0.0.1:{port}", connections_max=1)
     with pytest.raises(CONNECTION_FAILURES):
-        await said(lines)
-    await lines.close()
+        await post_ok(pool)
+    await pool.close()
 
 
 @asynccontextmanager
 async def saying(*parts: bytes, hang_up: bool = True) -> AsyncIterator[ConnectionPool]:
-    """Lines to a server that answers whatever it is asked with these bytes, one piece after the other."""
+    """A pool connected to a server that answers any request with these bytes, part by part."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -179,17 +179,17 @@ async def saying(*parts: bytes, hang_up: bool = True) -> AsyncIterator[Connectio
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    lines = ConnectionPool(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connections_max=1)
+    pool = ConnectionPool(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connections_max=1)
     try:
-        yield lines
+        yield pool
     finally:
-        await lines.close()
+        await pool.close()
         server.close()
 
 
-async def asked(lines: ConnectionPool) -> Response:
+async def post_within(pool: ConnectionPool) -> Response:
     async with asyncio.timeout(5):
-        return await lines.post("ask", {}, b"{}", bytes_max=10)
+        return await pool.post("ask", {}, b"{}", bytes_max=10)
 
 
 @pytest.mark.parametrize(
@@ -204,8 +204,8 @@ async def asked(lines: ConnectionPool) -> Response:
     ids=["whole", "in pieces", "chunked", "until the end", "continued"],
 )
 async def test_an_answer_may_come_in_any_form(parts: list[bytes]) -> None:
-    async with saying(*parts) as lines:
-        reply = await asked(lines)
+    async with saying(*parts) as pool:
+        reply = await post_within(pool)
     assert (reply.status, reply.body) == (200, b"well")
     assert "x-a" not in reply.headers
 
@@ -222,10 +222,10 @@ async def test_an_answer_may_come_in_any_form(parts: list[bytes]) -> None:
     ],
     ids=["nothing", "half a head", "half a body", "half of the chunks", "something else", "another protocol"],
 )
-async def test_what_is_no_whole_answer_is_broken(parts: list[bytes]) -> None:
-    async with saying(*parts) as lines:
+async def test_an_incomplete_answer_is_connection_broken(parts: list[bytes]) -> None:
+    async with saying(*parts) as pool:
         with pytest.raises(CONNECTION_FAILURES):
-            await asked(lines)
+            await post_within(pool)
 
 
 @pytest.mark.parametrize(
@@ -237,47 +237,47 @@ async def test_what_is_no_whole_answer_is_broken(parts: list[bytes]) -> None:
     ],
     ids=["announced", "unannounced", "headers"],
 )
-async def test_more_than_was_asked_for_is_not_waited_for(parts: list[bytes]) -> None:
-    async with saying(*parts, hang_up=False) as lines:
+async def test_bytes_beyond_the_answer_are_not_waited_for(parts: list[bytes]) -> None:
+    async with saying(*parts, hang_up=False) as pool:
         with pytest.raises(TooLarge):
-            await asked(lines)
+            await post_within(pool)
 
 
-async def test_an_answer_nobody_asked_for_is_given_to_nobody() -> None:
+async def test_an_unsolicited_answer_is_discarded() -> None:
     well = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
-    async with saying(well + b"well", well + b"evil", hang_up=False) as lines:
-        assert (await asked(lines)).body == b"well"
+    async with saying(well + b"well", well + b"evil", hang_up=False) as pool:
+        assert (await post_within(pool)).body == b"well"
         await asyncio.sleep(0.02)
-        assert (await asked(lines)).body == b"well"  # of another connection
+        assert (await post_within(pool)).body == b"well"  # of another connection
 
 
 @pytest.mark.parametrize("value", ["k\r\nX-Evil: 1", "k\nX-Evil: 1", "k\0"])
 async def test_a_key_with_a_line_break_is_never_sent(value: str) -> None:
     async with other() as there:
-        lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
+        pool = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
         with pytest.raises(ConnectionBroken, match="line break"):
-            await lines.post("ask", {"X-Key": value}, b"{}", bytes_max=10)
-        assert await said(lines) == b"well"
-        await lines.close()
+            await pool.post("ask", {"X-Key": value}, b"{}", bytes_max=10)
+        assert await post_ok(pool) == b"well"
+        await pool.close()
     assert len(there.heads) == 1
 
 
 async def test_an_address_is_written_as_addresses_are() -> None:
     async with other() as there:
-        lines = ConnectionPool(f"http://127.0.0.1:{there.port}/a b", connections_max=1)
-        assert await said(lines, "ü?x=1 2") == b"well"
-        await lines.close()
+        pool = ConnectionPool(f"http://127.0.0.1:{there.port}/a b", connections_max=1)
+        assert await post_ok(pool, "ü?x=1 2") == b"well"
+        await pool.close()
     assert there.heads[0].startswith("POST /a%20b/%C3%BC?x=1%202 HTTP/1.1\r\n")
 
 
 def test_under_the_servers_own_loop_a_closed_connection_is_replaced() -> None:
     async def ask_after_it_closed() -> None:
         async with other(one_each=True) as there:
-            lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
+            pool = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
             for _ in range(3):
-                assert await said(lines) == b"well"
+                assert await post_ok(pool) == b"well"
                 await asyncio.sleep(0.02)
-            await lines.close()
+            await pool.close()
 
     uvloop.run(ask_after_it_closed())
 
@@ -294,16 +294,16 @@ class Forgetful:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        asked = 0
+        served = 0
         try:
             while True:
                 await reader.readuntil(b"\r\n\r\n")
                 await reader.readexactly(2)
                 self.requests += 1
-                asked += 1
-                if asked > 1 and self.forgets and self.hangs_up:
+                served += 1
+                if served > 1 and self.forgets and self.hangs_up:
                     break
-                if asked > 1 and self.forgets:
+                if served > 1 and self.forgets:
                     await asyncio.Event().wait()
                 await asyncio.sleep(0.02)
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell")
@@ -327,46 +327,46 @@ async def forgetful(*, hangs_up: bool) -> AsyncIterator[Forgetful]:
 async def test_connections_that_were_quiet_for_long_are_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recalld.infra.http1.IDLE_MAX_S", 0.05)
     async with forgetful(hangs_up=False) as there:
-        lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=8)
-        await asyncio.gather(*(said(lines) for _ in range(8)))
+        pool = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=8)
+        await asyncio.gather(*(post_ok(pool) for _ in range(8)))
         there.forgets = True
         await asyncio.sleep(0.1)
         async with asyncio.timeout(5):
-            assert [await said(lines) for _ in range(1)] == [b"well"]
+            assert [await post_ok(pool) for _ in range(1)] == [b"well"]
         assert there.connections == 9
-        await lines.close()
+        await pool.close()
 
 
 async def test_a_quiet_connection_is_given_back_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recalld.infra.http1.IDLE_MAX_S", 0.02)
     async with other() as there:
-        lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
-        await said(lines)
+        pool = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
+        await post_ok(pool)
         async with asyncio.timeout(5):
-            while lines.idle:
+            while pool.idle:
                 await asyncio.sleep(0.01)
-        await lines.close()
+        await pool.close()
 
 
 async def test_a_kept_connection_closed_before_its_answer_is_replaced_at_once() -> None:
     async with forgetful(hangs_up=True) as there:
-        lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
-        await said(lines)
+        pool = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
+        await post_ok(pool)
         there.forgets = True
-        assert await said(lines) == b"well"
+        assert await post_ok(pool) == b"well"
         assert (there.connections, there.requests) == (2, 3)
-        await lines.close()
+        await pool.close()
 
 
 async def test_a_new_connection_that_breaks_is_not_tried_again() -> None:
-    async with saying() as lines:
+    async with saying() as pool:
         with pytest.raises(CONNECTION_FAILURES):
-            await asked(lines)
+            await post_within(pool)
         with pytest.raises(CONNECTION_FAILURES):
-            await asked(lines)
+            await post_within(pool)
 
 
-async def test_an_answer_that_breaks_in_the_middle_is_not_asked_for_again() -> None:
+async def test_an_answer_cut_in_the_middle_is_not_retried() -> None:
     served = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -379,47 +379,47 @@ async def test_an_answer_that_breaks_in_the_middle_is_not_asked_for_again() -> N
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    lines = ConnectionPool(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connections_max=1)
-    await said(lines)
+    pool = ConnectionPool(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connections_max=1)
+    await post_ok(pool)
     with pytest.raises(ConnectionBroken):
-        await said(lines)
+        await post_ok(pool)
     assert served == 2
-    await lines.close()
+    await pool.close()
     server.close()
 
 
 async def test_silence_on_one_kept_connection_is_not_waited_for_on_the_others() -> None:
     async with forgetful(hangs_up=False) as there:
-        lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=8)
-        await asyncio.gather(*(said(lines) for _ in range(8)))
+        pool = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=8)
+        await asyncio.gather(*(post_ok(pool) for _ in range(8)))
         there.forgets = True
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await said(lines)
+                await post_ok(pool)
         async with asyncio.timeout(5):
-            assert await said(lines) == b"well"
-        await lines.close()
+            assert await post_ok(pool) == b"well"
+        await pool.close()
 
 
 async def test_an_address_can_be_the_whole_endpoint() -> None:
     async with other() as there:
-        lines = ConnectionPool(f"http://127.0.0.1:{there.port}/v1/rerank?version=2", connections_max=1)
-        assert await said(lines, "") == b"well"
-        await lines.close()
+        pool = ConnectionPool(f"http://127.0.0.1:{there.port}/v1/rerank?version=2", connections_max=1)
+        assert await post_ok(pool, "") == b"well"
+        await pool.close()
     assert there.heads[0].startswith("POST /v1/rerank?version=2 HTTP/1.1\r\n")
 
 
 async def test_connections_ask_after_the_other_side_while_they_are_quiet() -> None:
     async with other() as there:
-        lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
-        await lines.post("x", {}, b"{}", bytes_max=100)
-        (line,) = lines._idle
+        pool = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
+        await pool.post("x", {}, b"{}", bytes_max=100)
+        (line,) = pool._idle
         sock = line._transport.get_extra_info("socket")  # type: ignore[union-attr]
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         if hasattr(socket, "TCP_KEEPIDLE"):  # macOS calls it otherwise
-            told = [
+            keepalive = [
                 sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, f"TCP_KEEP{name}"))
                 for name in ("IDLE", "INTVL", "CNT")
             ]
-            assert told == [30, 10, 3]
-        await lines.close()
+            assert keepalive == [30, 10, 3]
+        await pool.close()

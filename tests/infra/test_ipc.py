@@ -106,7 +106,7 @@ async def test_an_oversized_message_is_refused_and_the_link_lives_on() -> None:
         assert await worker.call(DOUBLE, 1) == 2
 
 
-async def test_a_verb_nobody_serves_is_told() -> None:
+async def test_an_unknown_method_is_an_error() -> None:
     async with pair(SERVED) as (_, worker):
         with pytest.raises(errors.Corrupt, match="unknown"):
             await worker.call(UNKNOWN)
@@ -122,13 +122,13 @@ async def test_a_bug_in_one_verb_leaves_the_others_alone() -> None:
         assert await worker.call(DOUBLE, 1) == 2
 
 
-async def test_an_argument_of_the_wrong_type_is_told_not_believed() -> None:
+async def test_an_argument_of_the_wrong_type_is_an_error() -> None:
     async with pair(SERVED) as (_, worker):
         with pytest.raises(errors.Corrupt):
             await worker.call(DOUBLE, "twenty")
 
 
-async def test_when_the_other_end_goes_open_calls_are_told() -> None:
+async def test_open_calls_fail_when_the_peer_disconnects() -> None:
     never = asyncio.Event()
     entered = asyncio.Event()
 
@@ -138,15 +138,15 @@ async def test_when_the_other_end_goes_open_calls_are_told() -> None:
         return number
 
     async with pair({DOUBLE: hang}) as (owner, worker):
-        asked = asyncio.gather(worker.call(DOUBLE, 1), return_exceptions=True)
+        calls = asyncio.gather(worker.call(DOUBLE, 1), return_exceptions=True)
         await entered.wait()
         owner.close()
-        (got,) = await asked
+        (got,) = await calls
         never.set()
     assert isinstance(got, errors.Closed)
 
 
-async def test_a_call_on_a_closed_link_is_told() -> None:
+async def test_a_call_on_a_closed_connection_fails() -> None:
     async with pair(SERVED) as (_, worker):
         worker.close()
         with pytest.raises(errors.Closed):

@@ -48,7 +48,7 @@ def test_secrets_are_hidden_however_deep_and_counts_are_not() -> None:
     }
 
 
-def test_an_exception_is_told_with_its_trace() -> None:
+def test_an_exception_is_logged_with_its_traceback() -> None:
     stream = io.StringIO()
     log = logs.setup(json=True, stream=stream)
     try:
@@ -59,7 +59,7 @@ def test_an_exception_is_told_with_its_trace() -> None:
     assert "ValueError: broken" in str(lines(stream)[0]["exception"])
 
 
-def test_what_libraries_log_arrives_in_the_same_place() -> None:
+def test_library_logs_go_to_the_same_stream() -> None:
     stream = io.StringIO()
     log = logs.setup(json=True, stream=stream)
     logging.getLogger("uvicorn").warning("slow %s", "start")
@@ -132,8 +132,8 @@ def test_a_library_prints_nothing_by_itself(capsys: pytest.CaptureFixture[str]) 
         raise ValueError("broken")
     except ValueError:
         logs.get_logger("recalld.x").exception("it failed")
-    said = capsys.readouterr()
-    assert (said.out, said.err) == ("", "")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")
 
 
 def test_an_embedding_program_hears_of_a_failure_without_the_values_of_variables(
@@ -151,7 +151,7 @@ def test_an_embedding_program_hears_of_a_failure_without_the_values_of_variables
     assert "k" * 12 not in record.getMessage()
 
 
-def test_what_looks_like_a_key_in_a_failure_is_hidden() -> None:
+def test_keys_in_exceptions_are_redacted() -> None:
     stream = io.StringIO()
     log = logs.setup(json=True, stream=stream)
     try:

@@ -23,7 +23,7 @@ def on_loop(work: Callable[[], Awaitable[T]]) -> T:
         return runner.run(main())
 
 
-def test_what_is_due_earlier_rings_earlier() -> None:
+def test_earlier_timers_fire_earlier() -> None:
     async def work() -> list[str]:
         loop, rung = asyncio.get_running_loop(), []
         for name, delay in (("c", 0.03), ("a", 0.01), ("b", 0.02), ("now", 0.0), ("past", -1.0)):
@@ -60,7 +60,7 @@ def test_nothing_rings_before_its_time() -> None:
     assert min(found) >= 0
 
 
-def test_what_was_called_off_does_not_ring() -> None:
+def test_cancelled_timers_do_not_fire() -> None:
     async def work() -> list[str]:
         loop, rung = asyncio.get_running_loop(), []
         first = loop.call_later(0.005, rung.append, "called off")
@@ -91,8 +91,8 @@ def test_a_deadline_ends_what_is_late() -> None:
 
 def test_one_that_fails_does_not_keep_the_others_from_ringing() -> None:
     async def work() -> tuple[list[str], list[str]]:
-        loop, rung, told = asyncio.get_running_loop(), [], []
-        loop.set_exception_handler(lambda _, context: told.append(str(context["exception"])))
+        loop, rung, errors = asyncio.get_running_loop(), [], []
+        loop.set_exception_handler(lambda _, context: errors.append(str(context["exception"])))
 
         def fail() -> None:
             raise ValueError("broken")
@@ -100,7 +100,7 @@ def test_one_that_fails_does_not_keep_the_others_from_ringing() -> None:
         loop.call_later(0.001, fail)
         loop.call_later(0.001, rung.append, "well")
         await asyncio.sleep(0.02)
-        return rung, told
+        return rung, errors
 
     assert on_loop(work) == (["well"], ["broken"])
 
@@ -127,10 +127,10 @@ def test_deadlines_that_were_called_off_are_not_kept(monkeypatch: pytest.MonkeyP
     async def work() -> int:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, Loop)
-        kept = [loop.call_later(1_000, print) for _ in range(10)]
+        handles = [loop.call_later(1_000, print) for _ in range(10)]
         for _ in range(5_000):
             loop.call_later(1_000, print).cancel()
-        assert not any(handle.cancelled() for handle in kept)
+        assert not any(handle.cancelled() for handle in handles)
         return len(loop._due)
 
     assert on_loop(work) < 10 + 2 * 60

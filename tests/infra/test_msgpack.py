@@ -20,7 +20,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Stranger:
+class Unknown:
     name: str
 
 
@@ -41,20 +41,20 @@ def test_a_sum_gives_back_the_member_it_was_given() -> None:
 
 def test_a_class_outside_the_table_cannot_be_sent() -> None:
     with pytest.raises(Corrupt, match="Stranger"):
-        TaggedUnion(Known).pack(Stranger("x"))
+        TaggedUnion(Known).pack(Unknown("x"))
 
 
 def test_a_name_outside_the_table_cannot_be_received() -> None:
     with pytest.raises(Corrupt, match="Stranger"):
-        TaggedUnion(Known).unpack(("Stranger", encode(Stranger("x"))))
+        TaggedUnion(Known).unpack(("Stranger", encode(Unknown("x"))))
 
 
 def test_bytes_of_another_shape_are_corrupt() -> None:
     with pytest.raises(Corrupt):
-        decode(Known, encode(Stranger("x")))
+        decode(Known, encode(Unknown("x")))
 
 
 @pytest.mark.parametrize("value", [object(), {"a": object()}, "\ud800", 2**70])
-def test_what_is_no_plain_data_cannot_be_sent(value: object) -> None:
+def test_types_other_than_plain_data_cannot_be_encoded(value: object) -> None:
     with pytest.raises(Corrupt):
         encode(value)

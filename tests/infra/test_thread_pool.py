@@ -52,7 +52,7 @@ async def test_a_caller_that_gives_up_frees_its_waiting_place() -> None:
     pool.close()
 
 
-async def test_callers_who_gave_up_leave_nothing_in_the_queue() -> None:
+async def test_cancelled_callers_leave_nothing_in_the_queue() -> None:
     pool = Pool("disk", running_max=1, waiting_max=4)
     go, large = threading.Event(), []
 
@@ -104,7 +104,7 @@ async def test_a_closed_pool_refuses() -> None:
         await pool.run(int)
 
 
-async def test_closing_tells_those_who_wait_and_lets_those_who_run_end() -> None:
+async def test_close_fails_waiting_calls_and_lets_running_ones_end() -> None:
     pool = Pool("disk", running_max=1, waiting_max=1)
     go, entered = threading.Event(), threading.Event()
 
@@ -149,7 +149,7 @@ async def test_a_call_that_ends_in_stop_iteration_ends() -> None:
     pool.close()
 
 
-async def test_what_the_call_raises_is_raised_and_frees_the_place() -> None:
+async def test_exceptions_of_the_call_propagate_and_free_the_slot() -> None:
     pool = Pool("disk", running_max=1, waiting_max=0)
     with pytest.raises(ZeroDivisionError):
         await pool.run(lambda: 1 // 0)
@@ -165,16 +165,16 @@ async def test_log_lines_of_a_call_name_the_request_it_works_for() -> None:
     assert bound["request_id"] == "r7"
 
 
-def test_a_strand_ends_when_told() -> None:
+def test_a_daemon_thread_ends_when_stopped() -> None:
     ended = threading.Event()
 
     def duty(stopping: threading.Event) -> None:
         stopping.wait()
         ended.set()
 
-    strand = DaemonThread("x", duty)
-    strand.stop()
-    strand.stop()
+    thread = DaemonThread("x", duty)
+    thread.stop()
+    thread.stop()
     assert ended.is_set()
 
 

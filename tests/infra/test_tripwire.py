@@ -49,7 +49,7 @@ def test_a_file_opened_without_a_loop_does_not(tmp_path: Path) -> None:
     assert wire.trips == []
 
 
-async def test_what_the_loop_itself_opens_is_excused() -> None:
+async def test_files_opened_by_the_loop_itself_are_exempt() -> None:
     with Tripwire.armed() as wire:
         server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]

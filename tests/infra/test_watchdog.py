@@ -47,7 +47,7 @@ async def test_a_stall_is_measured_and_photographed() -> None:
     assert "careless" in photos[0][0]
 
 
-async def test_one_stall_gives_one_photograph_within_its_time() -> None:
+async def test_one_stall_gives_one_stack_sample() -> None:
     photos: list[float] = []
     dog = Watchdog(beat_s=0.002, late_s=0.01, sample_interval_s=3600, on_stall=lambda _, late_s: photos.append(late_s))
     dog.start()

@@ -54,7 +54,7 @@ class Seen:
     busy: dict[str, Any]
     early: Size
     late: Size
-    said: int
+    message_count: int
 
     def health_ms(self, share: float) -> tuple[float, float]:
         """(at rest, under load)."""
@@ -95,13 +95,13 @@ async def saturate(
     upload = await server.wire.upload("many.zip", corpus.archive(0, files))
     body = {"temp_file_id": upload, "to": "viking://resources/bench"}
     task = await server.wire.call("POST", "/api/v1/resources", body)
-    crowd = (
+    clients = (
         {"kind": "find", "clients": finders, "think_s": think_s},
         {"kind": "append", "clients": TALKERS, "think_s": think_s},
     )
     async with (
         bare_server() as bare_port,
-        load.loading(server.port, files, *crowd) as crowding,
+        load.loading(server.port, files, *clients) as crowding,
         load.loading(server.port, files, HEALTH) as asking,
         load.loading(bare_port, files, HEALTH) as comparing,
     ):
@@ -116,15 +116,15 @@ async def saturate(
         busy = await asking.end() | await crowding.end()
     assert now == "completed"
     sessions = [await server.wire.call("GET", f"/api/v1/sessions/bench-{n}") for n in range(TALKERS)]
-    said = sum(s["total_message_count"] for s in sessions)
-    return Seen(idle["health"]["ms"], bare["health"]["ms"], busy, early, late, said)
+    message_count = sum(s["total_message_count"] for s in sessions)
+    return Seen(idle["health"]["ms"], bare["health"]["ms"], busy, early, late, message_count)
 
 
 async def status(server: Server, task_id: str) -> str:
     return str((await server.wire.call("GET", f"/api/v1/tasks/{task_id}"))["status"])
 
 
-async def said_and_found(server: Server) -> None:
+async def append_and_find(server: Server) -> None:
     """Every message of each talker is there once; a sample of them comes back by its own words."""
     for talker in range(TALKERS):
         got = await server.wire.call("GET", f"/api/v1/sessions/bench-{talker}/context?token_budget=10000000")
@@ -142,7 +142,7 @@ def hold(seen: Seen, files: int, spare_ms: float) -> None:
     """The promises every size keeps."""
     print(f"\n{seen}")
     assert {kind: stream["errors"] for kind, stream in seen.busy.items()} == {"find": 0, "append": 0, "health": 0}
-    assert seen.said >= seen.busy["append"]["count"]
+    assert seen.message_count >= seen.busy["append"]["count"]
     idle, busy = seen.health_ms(0.99)
     assert busy <= 3 * max(idle, seen.machine_ms(0.99)) + spare_ms
     assert seen.late.threads <= seen.early.threads + 2
@@ -150,11 +150,11 @@ def hold(seen: Seen, files: int, spare_ms: float) -> None:
     assert seen.late.rss_mb <= 1.5 * seen.early.rss_mb + KB_PER_FILE * files / 1_000
 
 
-async def test_health_stays_itself_under_an_import_a_crowd_and_talk(tmp_path: Path) -> None:
+async def test_health_stays_fast_under_import_search_and_append(tmp_path: Path) -> None:
     async with serving(tmp_path / "store", RECALLD_EMBEDDER__KIND="none") as server:
         seen = await saturate(server, 1_000, finders=8, warm_s=1.5, at_least_s=3)
         hold(seen, 1_000, spare_ms=50)
-        await said_and_found(server)
+        await append_and_find(server)
 
 
 @pytest.mark.slow
@@ -163,4 +163,4 @@ async def test_health_keeps_its_budget_under_ten_thousand_files_and_sixteen_clie
         seen = await saturate(server, 10_000, finders=16, warm_s=10, at_least_s=10, think_s=0.2)
         hold(seen, 10_000, spare_ms=10)
         assert seen.health_ms(0.999)[1] <= 50 + seen.machine_ms(0.999)
-        await said_and_found(server)
+        await append_and_find(server)

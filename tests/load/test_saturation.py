@@ -56,13 +56,13 @@ async def worker_of(server: Server) -> psutil.Process:
     return children[0]
 
 
-async def test_nobody_is_refused_while_an_import_and_a_crowd_keep_it_busy(server: Server) -> None:
-    crowd = (
+async def test_requests_are_not_refused_during_an_import_and_many_searches(server: Server) -> None:
+    clients = (
         {"kind": "find", "clients": 8, "think_s": 0.02},
         {"kind": "append", "clients": 1, "think_s": 0.02},
         {"kind": "health", "clients": 1, "think_s": 0.01},
     )
-    async with load.loading(server.port, FILES, *crowd) as running:
+    async with load.loading(server.port, FILES, *clients) as running:
         assert await ended(server, await begin_import(server)) == "completed"
         seen = await running.end()
     assert {kind: stream["errors"] for kind, stream in seen.items()} == {"find": 0, "append": 0, "health": 0}
@@ -73,21 +73,21 @@ async def test_nobody_is_refused_while_an_import_and_a_crowd_keep_it_busy(server
     assert all(titles)
 
 
-async def test_what_is_said_during_an_import_is_found_before_the_import_ends(server: Server) -> None:
+async def test_messages_appended_during_an_import_are_found_before_it_ends(server: Server) -> None:
     task_id = await begin_import(server, 2 * FILES)
-    said = {"role": "user", "content": "The quartz heron nests behind the lighthouse."}
-    await server.wire.call("POST", "/api/v1/sessions/talk/messages", said)
+    message = {"role": "user", "content": "The quartz heron nests behind the lighthouse."}
+    await server.wire.call("POST", "/api/v1/sessions/talk/messages", message)
     hits = await found(server.wire, "quartz heron lighthouse")
     still = await status(server, task_id)
     assert [uri for uri in hits if "/sessions/talk/messages/" in uri]
     assert still in {"pending", "running"}
 
 
-async def test_recall_and_capture_do_not_notice_a_worker_that_hangs(server: Server) -> None:
+async def test_a_hanging_worker_does_not_slow_recall_and_ingest(server: Server) -> None:
     worker = await worker_of(server)
     worker.suspend()
-    said = {"role": "user", "content": "The quartz heron nests behind the lighthouse."}
-    await server.wire.call("POST", "/api/v1/sessions/talk/messages", said)
+    message = {"role": "user", "content": "The quartz heron nests behind the lighthouse."}
+    await server.wire.call("POST", "/api/v1/sessions/talk/messages", message)
     assert await found(server.wire, "quartz heron")
     assert (await server.wire.send("GET", "/health"))[0] == 200
     worker.resume()

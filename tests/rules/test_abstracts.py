@@ -26,7 +26,7 @@ def test_the_authors_summary_comes_first() -> None:
     assert abstract("x.md", document) == "Tool: What it is for."
 
 
-def test_a_title_said_already_is_not_said_twice() -> None:
+def test_a_title_in_the_text_is_not_repeated() -> None:
     assert titled("Vector index", "The vector index finds neighbours.") == "The vector index finds neighbours."
 
 
@@ -48,7 +48,7 @@ def test_chinese_gives_a_chinese_abstract() -> None:
     assert result.endswith("。")
 
 
-def test_code_without_words_is_told_by_what_it_defines() -> None:
+def test_code_without_comments_is_described_by_its_definitions() -> None:
     result = abstract("a.py", Document("text/x-python", "class Cart: ...", symbols=("Cart", "Cart.add")))
     assert result == "a.py: python with Cart, Cart.add"
 

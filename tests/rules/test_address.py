@@ -130,7 +130,7 @@ def test_session_files_do_not_move() -> None:
         check_move(Uri.parse("viking://user/ana/sessions/s"), Uri.parse("viking://resources/s"))
 
 
-def test_directories_of_sessions_are_not_made_by_hand() -> None:
+def test_session_directories_cannot_be_created() -> None:
     with pytest.raises(Denied):
         check_new_folder(Uri.parse("viking://user/ana/sessions/s/x"))
 
@@ -141,7 +141,7 @@ def test_imports_go_to_resources_only() -> None:
         import_root("viking://~/memories/x", ANA, NOW, "to")
 
 
-def test_a_message_is_told_by_its_address() -> None:
+def test_is_message_follows_from_the_address() -> None:
     assert is_message(Uri.parse("viking://user/ana/sessions/s/messages/m.md"))
     assert not is_message(Uri.parse("viking://user/ana/sessions/s/messages"))
 

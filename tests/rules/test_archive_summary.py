@@ -44,7 +44,7 @@ def test_tiers_keep_their_sizes_and_sections(messages: list[Message]) -> None:
     )
 
 
-def test_the_abstract_tells_when_and_who() -> None:
+def test_the_abstract_names_dates_and_speakers() -> None:
     assert abstract_of_archive(TALK).startswith("2023-05-08 to 2023-05-09, user, assistant, 4 messages: ")
 
 

@@ -121,7 +121,7 @@ def test_one_failure_while_it_recovers_is_no_new_outage() -> None:
     assert allow(1.0, state, POLICY)[1] == 0
 
 
-def test_a_probe_nobody_waited_for_may_be_made_again() -> None:
+def test_an_abandoned_probe_may_be_repeated() -> None:
     probing = allow(POLICY.open_s, down(), POLICY)[0]
     assert allow(POLICY.open_s, release(probing, probing.epoch), POLICY)[1] == 0
 
@@ -151,7 +151,7 @@ def test_a_429_is_waited_for_and_slows_the_pace() -> None:
     assert limit(3, replace(state, limited=False, recent=0b111111), 0).pace == POLICY.pace_start / 2
 
 
-def test_a_429_among_many_answers_holds_nobody_else_up() -> None:
+def test_a_single_429_does_not_delay_other_calls() -> None:
     state = BreakerState()
     for _ in range(19):
         state = succeed(state)

@@ -36,7 +36,7 @@ def test_a_role_is_no_name() -> None:
     assert "user" not in chunk.terms
 
 
-def test_an_empty_turn_is_found_by_who_and_when() -> None:
+def test_an_empty_turn_is_found_by_speaker_and_date() -> None:
     assert len(chunks_of_message("", "Ana", 0.0)) == 1
 
 
@@ -122,7 +122,7 @@ def test_a_file_is_found_by_its_name_title_and_heading() -> None:
     assert "rollback" not in chunks[0].terms
 
 
-def test_what_search_sees_instead_of_the_text_is_carried_along() -> None:
+def test_indexable_text_is_carried_in_the_chunks() -> None:
     document = Document("text/html", "<p>Hello there</p>", indexable="Hello there")
     assert [c.text for c in chunks_of_file(HERE, document)] == ["Hello there"]
 
@@ -141,7 +141,7 @@ def test_tiers_have_a_chunk_each() -> None:
     assert chunks_of_tiers(HERE, Tiers("")) == ()
 
 
-def test_what_is_appended_to_a_long_text_leaves_the_chunks_before_it() -> None:
+def test_an_append_to_a_long_text_keeps_earlier_chunks() -> None:
     def cut(count: int) -> tuple[Chunk, ...]:
         text = "".join(f"line {i} of the log says something.\n" for i in range(count))
         return chunks_of_file(HERE, Document("text/plain", text))

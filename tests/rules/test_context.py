@@ -75,7 +75,7 @@ def test_no_category_lies_among_sessions_secrets_or_other_peers(kind: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("given", "purpose", "field"),
+    ("quotas", "purpose", "field"),
     [
         ({"dreams": 1}, "", "quotas"),
         ({"events": -1}, "", "quotas"),
@@ -83,9 +83,9 @@ def test_no_category_lies_among_sessions_secrets_or_other_peers(kind: str) -> No
         (None, "war", "purpose"),
     ],
 )
-def test_unknown_quotas_and_purposes_are_refused(given: Mapping[str, int] | None, purpose: str, field: str) -> None:
+def test_unknown_quotas_and_purposes_are_refused(quotas: Mapping[str, int] | None, purpose: str, field: str) -> None:
     with pytest.raises(Invalid) as refused:
-        quotas_of(given, purpose)
+        quotas_of(quotas, purpose)
     assert refused.value.details["field"] == field
 
 

@@ -40,7 +40,7 @@ def test_times_count_every_place_whatever_its_ends() -> None:
     assert edited(b"a\r\nb|a\nb", "a\nb", "").times == 2
 
 
-def test_what_does_not_occur_changes_nothing() -> None:
+def test_a_missing_text_changes_nothing() -> None:
     assert edited(b"tea\r\n", "coffee", "x") == edited(b"tea\r\n", "cocoa", "y")
 
 

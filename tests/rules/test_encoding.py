@@ -97,7 +97,7 @@ def test_old_encodings_are_read_as_they_were_written_and_reported(encoding: str,
 
 
 @pytest.mark.parametrize("encoding", ["cp1251", "koi8-r", "cp932", "euc-jp", "cp949", "gb18030"])
-def test_what_is_not_ascii_is_found_behind_a_megabyte_of_ascii(encoding: str) -> None:
+def test_non_ascii_text_is_detected_after_a_megabyte_of_ascii(encoding: str) -> None:
     foreign = {
         "cp932": "契約書は三月に署名",
         "euc-jp": "契約書は三月に署名",

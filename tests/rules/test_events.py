@@ -102,7 +102,7 @@ def test_neighbouring_facts_of_one_day_are_one_event_and_other_days_another() ->
     assert [event.message_ids for event in events(messages)] == [("1", "2"), ("3",)]
 
 
-def test_the_same_words_twice_in_an_archive_are_told_once() -> None:
+def test_repeated_text_in_an_archive_makes_one_event() -> None:
     assert [event.message_ids for event in events([msg("1", FACT), msg("2", FACT)])] == [("1",)]
 
 

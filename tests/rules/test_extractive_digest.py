@@ -29,12 +29,12 @@ def test_bullets_are_bounded_in_number_and_length(texts: list[str], bullets: int
     assert all(row.startswith("- ") and len(row) <= 500 for row in rows)
 
 
-def test_nothing_found_and_nothing_relevant_are_told_apart() -> None:
+def test_the_status_distinguishes_empty_from_not_relevant() -> None:
     assert digest([], "tea", 6) == ("", "empty")
     assert digest([found("x", "The harbour is closed today.")], "tea", 6) == ("", "no_relevant")
 
 
-def test_what_was_found_surely_is_told_though_it_shares_no_word() -> None:
+def test_a_high_score_is_included_without_a_shared_word() -> None:
     assert digest([found("x", "The harbour is closed today.", 0.8)], "port", 6)[1] == "ok"
 
 

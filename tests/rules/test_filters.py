@@ -13,8 +13,8 @@ from recalld.rules.search_request import parse_query
 ANA, NOW = Caller(user="ana"), 1_715_169_600.0
 
 
-def query_of(given: dict[str, Any], **more: Any) -> Query:
-    return parse_query("q", ANA, NOW, filter=given, **more)
+def query_of(conditions: dict[str, Any], **more: Any) -> Query:
+    return parse_query("q", ANA, NOW, filter=conditions, **more)
 
 
 def must(field: str, *values: object, **more: object) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def test_a_field_that_only_the_original_has_is_ignored_and_named(field: str) -> 
     assert query.limit == 10
 
 
-def test_what_stands_beside_an_ignored_field_still_narrows() -> None:
+def test_conditions_beside_an_ignored_field_still_apply() -> None:
     parts = [
         must("name", "a.md"),
         must("level", 2),
@@ -58,7 +58,7 @@ def test_a_range_without_a_level_finds_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "conditions",
     [
         must("colour", "red"),
         {"op": "must", "field": "name", "conds": 7},
@@ -76,9 +76,9 @@ def test_a_range_without_a_level_finds_nothing() -> None:
         {"field": "name", "conds": ["x"]},
     ],
 )
-def test_anything_else_is_refused(given: dict[str, Any]) -> None:
+def test_anything_else_is_refused(conditions: dict[str, Any]) -> None:
     with pytest.raises(Invalid) as refused:
-        query_of(given)
+        query_of(conditions)
     assert refused.value.code == "INVALID_FILTER"
 
 

@@ -38,7 +38,7 @@ def test_folders_of_tools_are_not_entered(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["docs", "src", "build", ".github", "lib", "logseq", ".docker", "trash"])
-def test_folders_of_people_are_entered(name: str) -> None:
+def test_ordinary_folders_are_entered(name: str) -> None:
     assert why_skip_folder(name) == ""
 
 

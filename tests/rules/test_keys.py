@@ -23,7 +23,7 @@ def test_a_key_names_its_account_and_user(account: str, user: str, secret: str) 
 
 
 @given(st.text(max_size=200))
-def test_whatever_else_comes_as_a_key_is_nobodys_and_breaks_nothing(text: str) -> None:
+def test_malformed_keys_claim_no_identity(text: str) -> None:
     found = claim(text)
     assert found is None or compose(found.account, found.user, "x").rpartition(".")[0] == text.rpartition(".")[0]
 
@@ -61,7 +61,7 @@ def test_a_seed_gives_every_member_a_secret_of_its_own_and_always_the_same() -> 
         derived("", "acme", "ana")
 
 
-def test_what_lists_show_of_a_key_is_not_enough_to_use_it() -> None:
+def test_the_shown_part_of_a_key_is_not_usable() -> None:
     key = compose("acme", "ana", "0123456789abcdef" * 4)
     assert key.startswith(head(key))
     assert claim(head(key)) is None or len(head(key).rsplit(".", 1)[1]) == 6

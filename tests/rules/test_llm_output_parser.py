@@ -53,7 +53,7 @@ def test_a_missing_overview_is_empty() -> None:
 
 
 @given(st.text(), st.text())
-def test_tiers_keep_their_sizes_whatever_was_said(abstract: str, overview: str) -> None:
+def test_tiers_stay_within_their_limits(abstract: str, overview: str) -> None:
     found = parse_tiers(json.dumps({"abstract": abstract * 40, "overview": overview * 400}))
     if found is not None:
         assert 0 < len(found[0]) <= ABSTRACT_CHARS_MAX
@@ -76,7 +76,7 @@ def test_a_list_that_was_cut_off_gives_what_was_whole() -> None:
     assert [one.text for one in found] == [GOOD["text"]]
 
 
-def test_labels_nobody_knows_are_dropped_and_brackets_forgiven() -> None:
+def test_unknown_labels_are_dropped_and_brackets_tolerated() -> None:
     found = parse_memories(json.dumps({"memories": [{**GOOD, "messages": ["[m1]", "m7", "m1"]}]}), KNOWN, TYPES)
     assert found is not None
     assert found[0].labels == ("m1",)
@@ -88,7 +88,7 @@ def test_nothing_worth_remembering_is_an_answer_and_prose_is_none() -> None:
 
 
 @given(st.text(max_size=300), st.integers(0, 300))
-def test_whatever_is_said_what_comes_out_holds(noise: str, cut: int) -> None:
+def test_any_output_parses_to_valid_values(noise: str, cut: int) -> None:
     items = [{**GOOD, "text": f"{noise} {i}", "title": noise} for i in range(30)]
     for answer in (noise, noise + json.dumps({"memories": items}), json.dumps({"memories": items})[: -1 - cut]):
         for one in parse_memories(answer, KNOWN, TYPES) or ():

@@ -57,7 +57,7 @@ def test_bytes_of_programs_and_music_are_binary(head: bytes) -> None:
 @pytest.mark.parametrize(
     ("size", "words"), [(512, "512 B"), (1_234_567, "1.2 MB"), (999_999, "1.0 MB"), (3 * 10**9, "3.0 GB")]
 )
-def test_sizes_as_people_say_them(size: int, words: str) -> None:
+def test_sizes_are_human_readable(size: int, words: str) -> None:
     assert media.size_words(size) == words
 
 

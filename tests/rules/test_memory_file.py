@@ -51,7 +51,7 @@ def test_stretches_lose_nothing_and_mix_no_peers(lengths: list[tuple[str, int]])
         assert len(part) == 1 or sum(len(m.text) // 4 + MESSAGE_TOKENS for m in part) <= 100
 
 
-def test_a_long_message_is_asked_about_to_its_end() -> None:
+def test_a_long_message_is_sent_to_its_end() -> None:
     long = msg(0, "It rains. " * 1_000 + "I moved to Lisbon.")
     pieces = [piece for stretch in stretches([long, msg(1)]) for piece in stretch]
     assert "".join(piece.text for piece in pieces if piece.id == "id0") == long.text

@@ -14,7 +14,7 @@ FIELDS = st.dictionaries(
 
 
 @given(BODY, FIELDS)
-def test_what_is_attached_can_be_read_and_stripped(body: str, fields: dict[str, object]) -> None:
+def test_an_attached_footer_can_be_read_and_stripped(body: str, fields: dict[str, object]) -> None:
     whole = memory_footer.attach(body, fields)
     assert memory_footer.read(whole) == fields
     assert memory_footer.strip(whole) == body

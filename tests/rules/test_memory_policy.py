@@ -34,7 +34,7 @@ def test_a_commits_tags_win_over_the_sessions_even_when_there_are_none() -> None
     assert event_tags({}, None) == ()
 
 
-def test_a_memorys_type_is_told_by_its_address() -> None:
+def test_a_memorys_type_follows_from_its_address() -> None:
     assert memory_type(Uri.parse("viking://user/ana/memories/events/2024/x.md")) == "events"
     assert memory_type(Uri.parse("viking://user/ana/memories/profile.md")) == "profile"
     assert memory_type(Uri.parse("viking://resources/x.md")) == ""

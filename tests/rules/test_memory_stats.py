@@ -31,14 +31,14 @@ def test_heat_halves_every_seven_days() -> None:
     assert hotness(-3) == 1.0
 
 
-def test_old_and_new_are_told_apart() -> None:
+def test_memories_are_counted_by_age() -> None:
     found = memory_stats([at("events/a.md", 0), at("events/b.md", 8), at("profile.md", 60)], NOW)
     assert (found.hot, found.warm, found.cold) == (1, 1, 1)
     assert (found.unchanged_7d, found.unchanged_30d, found.oldest_days) == (2, 1, 60.0)
     assert (found.total, found.by_category["events"], found.by_category["profile"]) == (3, 2, 1)
 
 
-def test_a_kind_that_is_asked_for_is_counted_alone() -> None:
+def test_a_requested_category_is_counted_alone() -> None:
     found = memory_stats([at("events/a.md", 0), at("profile.md", 60)], NOW, "events")
     assert (found.total, found.by_category, found.oldest_days) == (1, {"events": 1}, 0.0)
 

@@ -38,12 +38,12 @@ def test_one_moment_in_many_forms(value: object) -> None:
 @pytest.mark.parametrize(
     "value", ["", "yesterday", "2026-13-45", "12", 12, True, None, [], {}, float("nan"), float("inf"), -1]
 )
-def test_what_is_not_a_time(value: object) -> None:
+def test_other_values_are_not_times(value: object) -> None:
     assert read_moment(value) is None
 
 
 @given(st.one_of(st.text(max_size=80), st.floats(), st.integers()))
-def test_anything_may_be_asked(value: object) -> None:
+def test_any_value_is_accepted(value: object) -> None:
     assert epoch_of(value) is None or isinstance(epoch_of(value), float)
 
 

@@ -14,9 +14,9 @@ ANY = st.text(st.characters(), max_size=300)
 
 @given(ANY)
 def test_a_made_name_can_always_be_addressed(text: str) -> None:
-    made = names.segment(text)
-    assert 1 <= len(made) <= names.NAME_CHARS_MAX
-    assert (Uri(("resources",)) / made).name == made
+    name = names.segment(text)
+    assert 1 <= len(name) <= names.NAME_CHARS_MAX
+    assert (Uri(("resources",)) / name).name == name
 
 
 @given(ANY)
@@ -25,7 +25,7 @@ def test_making_a_name_of_a_made_name_changes_nothing(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "made"),
+    ("text", "name"),
     [
         ("Hello, World!", "Hello_World"),
         ("a  --  b", "a_--_b"),
@@ -38,16 +38,16 @@ def test_making_a_name_of_a_made_name_changes_nothing(text: str) -> None:
         ("x" * 80, "x" * 50),
     ],
 )
-def test_names_are_made_as_the_wire_says(text: str, made: str) -> None:
-    assert names.segment(text) == made
+def test_names_are_made_as_the_wire_says(text: str, name: str) -> None:
+    assert names.segment(text) == name
 
 
 @given(ANY)
 def test_a_legal_name_is_one_segment_that_reads_back(text: str) -> None:
-    made = names.legal(text)
-    uri = Uri(("resources",)) / made
+    name = names.legal(text)
+    uri = Uri(("resources",)) / name
     assert Uri.parse(str(uri)) == uri
-    assert names.legal(made) == made
+    assert names.legal(name) == name
 
 
 @pytest.mark.parametrize("name", ["README.md", "私の ファイル.txt", ".gitignore", "a b (1).md", "x#y.md"])

@@ -50,7 +50,7 @@ def test_a_bad_field_is_named(field: str, raw: dict[str, object]) -> None:
     assert refused.value.details["field"] == field
 
 
-def test_a_message_of_one_megabyte_is_fine_and_too_large_is_said() -> None:
+def test_a_message_of_one_megabyte_is_accepted_and_a_larger_one_refused() -> None:
     assert message_from({"role": "user", "content": "x" * 1_048_576}, "m", NOW).text
     with pytest.raises(Invalid) as refused:
         message_from({"role": "user", "content": "x" * MESSAGE_BYTES_MAX}, "m", NOW)
@@ -80,24 +80,25 @@ def test_cjk_counts_more() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [1_683_540_000, 1_683_540_000.0, 1_683_540_000_000, 1_683_540_000_000_000, "1683540000", "1683540000000"]
+    "created_at",
+    [1_683_540_000, 1_683_540_000.0, 1_683_540_000_000, 1_683_540_000_000_000, "1683540000", "1683540000000"],
 )
-def test_epoch_times_are_read_in_every_unit_and_kept_as_iso(given: object) -> None:
-    message = message_from({"role": "user", "content": "x", "created_at": given}, "m", NOW)
+def test_epoch_times_are_read_in_every_unit_and_kept_as_iso(created_at: object) -> None:
+    message = message_from({"role": "user", "content": "x", "created_at": created_at}, "m", NOW)
     assert (message.at, message.created_at) == (1_683_540_000.0, "2023-05-08T10:00:00.000Z")
 
 
-@pytest.mark.parametrize("given", ["yesterday", "2026-13-45", {"at": 1}, [1], True, 12])
-def test_a_time_that_cannot_be_read_is_kept_as_text_named_and_dated_by_the_server(given: object) -> None:
-    raw = {"role": "user", "content": "x", "created_at": given}
+@pytest.mark.parametrize("created_at", ["yesterday", "2026-13-45", {"at": 1}, [1], True, 12])
+def test_a_time_that_cannot_be_read_is_kept_as_text_named_and_dated_by_the_server(created_at: object) -> None:
+    raw = {"role": "user", "content": "x", "created_at": created_at}
     message = message_from(raw, "m", NOW)
     assert message.at == NOW
     assert unread_times([raw]) == (message.created_at,)
 
 
-@pytest.mark.parametrize("given", [None, "", "2023-05-08", "2023-05-08T10:00:00+08:00", 1_683_540_000])
-def test_times_that_are_read_are_not_named(given: object) -> None:
-    assert unread_times([{"role": "user", "content": "x", "created_at": given}]) == ()
+@pytest.mark.parametrize("created_at", [None, "", "2023-05-08", "2023-05-08T10:00:00+08:00", 1_683_540_000])
+def test_times_that_are_read_are_not_named(created_at: object) -> None:
+    assert unread_times([{"role": "user", "content": "x", "created_at": created_at}]) == ()
 
 
 def test_lone_surrogates_become_replacement_characters_anywhere_in_a_message() -> None:

@@ -86,7 +86,7 @@ def test_other_names_are_not_loopback(text: str) -> None:
         "localhost\x00",
     ],
 )
-def test_what_is_no_authority(text: str) -> None:
+def test_malformed_authorities_are_none(text: str) -> None:
     assert authority(text) is None
 
 
@@ -115,7 +115,7 @@ def test_origins_that_are_the_same(one: str, other: str) -> None:
 @pytest.mark.parametrize(
     "text", ["null", "", "*", "localhost", "http://", "http://a/b", "http://u@a", "http://a, http://b"]
 )
-def test_what_is_no_origin(text: str) -> None:
+def test_malformed_origins_are_none(text: str) -> None:
     assert origin(text) is None
 
 
@@ -189,7 +189,7 @@ def test_networks_hold_addresses_of_their_own_kind() -> None:
         ("", False),
     ],
 )
-def test_json_is_told_by_the_type_itself(media: str, *, is_so: bool) -> None:
+def test_json_follows_from_the_media_type(media: str, *, is_so: bool) -> None:
     assert is_json(media) is is_so
 
 

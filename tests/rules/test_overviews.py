@@ -67,7 +67,7 @@ def test_a_documents_overview_is_its_headings_as_a_tree() -> None:
     assert "- Install: Run pip first.\n  - Linux: Use apt." in overview
 
 
-def test_a_definition_is_told_with_its_authors_words() -> None:
+def test_a_definition_is_described_by_its_comment() -> None:
     sections = (
         Section("def f(a)", 1, 'def f(a):\n    """Adds a. More."""\n'),
         Section("g()", 2, "// Takes b.\nfunction g() {}\n"),

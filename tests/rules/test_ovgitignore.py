@@ -33,7 +33,7 @@ def test_patterns_mean_what_they_mean_in_a_gitignore(pattern: str, path: str, ou
 
 
 @pytest.mark.parametrize("text", ["!a", "a\\*", "[z-a]", "a\n" * 501, "é" * 40_000])
-def test_what_is_not_understood_is_refused(text: str) -> None:
+def test_unsupported_patterns_are_refused(text: str) -> None:
     with pytest.raises(Invalid):
         check_ignore(text)
 

@@ -20,7 +20,7 @@ def test_a_message_without_quotations_is_cut_as_ever() -> None:
     assert chunks_of_own_text(original) == chunks_of_message(original.text, "user", 0.0)
 
 
-def test_what_was_recalled_is_in_no_chunk() -> None:
+def test_recalled_text_is_in_no_chunk() -> None:
     chunks = chunks_of_own_text(message(f"{BLOCK}\nAna drinks oolong."))
     assert [c.text for c in chunks] == ["Ana drinks oolong."]
     assert not any("clove" in term or "zanzibar" in term for c in chunks for term in c.terms)

@@ -46,15 +46,15 @@ def manifest(uri: Uri, *entries: PackEntry) -> Manifest:
 
 @given(ENTRIES, st.none() | st.builds(DenseIndex, st.just(3), st.integers(1, 512), st.text(max_size=9)))
 def test_a_manifest_reads_as_it_was_written(entries: list[PackEntry], dense: DenseIndex | None) -> None:
-    made = replace(manifest(DOCS, *entries), records=3, records_sha256="f" * 64, dense=dense)
-    assert read_manifest(manifest_json(made), "docs") == made
+    pack_manifest = replace(manifest(DOCS, *entries), records=3, records_sha256="f" * 64, dense=dense)
+    assert read_manifest(manifest_json(pack_manifest), "docs") == pack_manifest
 
 
 @given(
     st.binary(max_size=80)
     | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps).map(str.encode)
 )
-def test_what_is_no_manifest_is_refused(data: bytes) -> None:
+def test_malformed_manifests_are_refused(data: bytes) -> None:
     with pytest.raises(Invalid):
         read_manifest(data, "docs")
 
@@ -191,7 +191,7 @@ def test_a_pack_goes_nowhere_else(root: str, parent: str) -> None:
 @pytest.mark.parametrize(
     "uri", ["viking://", "viking://user", "viking://user/ana/sessions/trip/history", "viking://user/ana/privacy/skill"]
 )
-def test_what_is_no_subtree_of_its_own_is_not_exported(uri: str) -> None:
+def test_parts_of_a_session_are_not_exported(uri: str) -> None:
     with pytest.raises(RecalldError):
         check_exportable(Uri.parse(uri))
 

@@ -79,7 +79,7 @@ def test_a_record_of_any_form_keeps_bounds(payload: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("made_by", ["extractive", "caller", "caller:abstract"])
-def test_sidecars_give_back_the_tiers_and_who_wrote_them(made_by: str) -> None:
+def test_sidecars_round_trip_tiers_and_their_author(made_by: str) -> None:
     tiers = Tiers("All about tea.", "# Tea\n\n- oolong", made_by)
     texts = [render(DOCS, level, tiers, 3, pending=False) for level in (0, 1)]
     assert tiers_of(*texts) == tiers
@@ -155,7 +155,7 @@ def test_policies_of_any_form_are_taken_or_left(data: bytes) -> None:
         (b"\xff", None),
     ],
 )
-def test_what_comes_from_outside_can_be_held_or_is_refused(data: bytes | str, payload: Any) -> None:
+def test_untrusted_json_is_storable_or_refused(data: bytes | str, payload: Any) -> None:
     raw = data if isinstance(data, bytes) else data.encode()
     if payload is None:
         with pytest.raises(Invalid):

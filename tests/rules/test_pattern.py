@@ -16,7 +16,7 @@ def test_a_pattern_that_backtracks_without_end_elsewhere_ends_here() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["(?=x)", r"(a)\1", "(", "", "x" * 3_000])
-def test_what_re2_cannot_do_is_refused(pattern: str) -> None:
+def test_expressions_beyond_re2_are_refused(pattern: str) -> None:
     with pytest.raises(Invalid) as refused:
         compile_pattern(pattern, False)
     assert refused.value.details["field"] == "pattern"

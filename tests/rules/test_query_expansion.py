@@ -29,10 +29,10 @@ def test_a_question_that_stands_alone_is_left_alone(query: str) -> None:
 
 
 @pytest.mark.parametrize("messages", [[], [msg("hm", "assistant")], [msg("what about it?")], [msg("  ")]])
-def test_without_anything_said_there_is_nothing_to_add(messages: list[Message]) -> None:
+def test_without_messages_the_query_is_unchanged(messages: list[Message]) -> None:
     assert expanded_queries("what about it?", messages) == ("what about it?",)
 
 
-def test_what_was_recalled_to_the_user_does_not_widen() -> None:
+def test_recalled_blocks_do_not_expand_a_query() -> None:
     block = render([ContextEntry(Uri(("resources", "x")), "resources", 0.5, "abstract", "zanzibar " * 90)])
     assert expand_query("what about it?", [msg(f"{block}\noolong")]) == "what about it? oolong"

@@ -52,7 +52,7 @@ def test_rarer_words_weigh_more() -> None:
     assert order(rank("q", rowset(6), found))[0] == 0
 
 
-def test_more_of_the_question_is_better() -> None:
+def test_more_matching_terms_rank_higher() -> None:
     found = evidence([(0, 0), (1, 0), (0, 1), (1, 2)], 6, terms=2)
     assert order(rank("q", rowset(6), found))[0] == 0
 
@@ -80,14 +80,14 @@ def test_an_exact_phrase_comes_first() -> None:
     assert order(rank("q", rowset(6), replace(found, phrase=np.array([1], np.int32))))[0] == 1
 
 
-def test_whom_the_question_names_is_preferred() -> None:
+def test_a_speaker_named_in_the_query_is_preferred() -> None:
     rows = rowset(2, speakers=("Ana", "Bob"), speaker=[0, 1])
     found = evidence([(0, 0), (0, 1)], 2)
     assert order(rank("What did Bob buy?", rows, found))[0] == 1
     assert rank("What did Bob and Ana buy?", rows, found).total.tolist() == rank("?", rows, found).total.tolist()
 
 
-def test_the_user_is_preferred_unless_the_assistant_is_asked_about() -> None:
+def test_the_user_is_preferred_unless_the_query_names_the_assistant() -> None:
     rows = rowset(2, speakers=("user", "assistant"), speaker=[0, 1])
     found = evidence([(0, 0), (0, 1)], 2)
     assert order(rank("Which framework is it?", rows, found))[0] == 0

@@ -19,7 +19,7 @@ def entry(name: str, detail: str = "abstract") -> tuple[str, str]:
     return f"viking://resources/{name}", detail
 
 
-def test_it_cools_for_as_many_turns_as_asked() -> None:
+def test_entries_cool_down_for_the_requested_turns() -> None:
     stored = log_of(session(10)).after([entry("a")], 10)
     assert log_of(session(15, stored)).cooled(5) == {"viking://resources/a"}
     assert log_of(session(16, stored)).cooled(5) == frozenset()
@@ -37,7 +37,7 @@ def test_the_newest_entries_are_kept() -> None:
     assert "viking://resources/new" in stored["entries"]
 
 
-def test_what_no_question_can_ask_about_is_dropped() -> None:
+def test_entries_older_than_any_cool_down_are_dropped() -> None:
     first = RecallLog(1).after([entry("old")], 1)
     assert list(log_of(session(200, first)).after([entry("new")], 200)["entries"]) == ["viking://resources/new"]
 
@@ -45,11 +45,11 @@ def test_what_no_question_can_ask_about_is_dropped() -> None:
 @pytest.mark.parametrize(
     "stored", ["x", [], {}, {"version": 9}, {"version": 1, "entries": [1]}, {"version": 1, "entries": {"u": 1}}]
 )
-def test_what_cannot_be_read_counts_as_never_written(stored: Any) -> None:
+def test_an_unreadable_log_counts_as_empty(stored: Any) -> None:
     assert log_of(session(3, stored)) == RecallLog(3)
 
 
-def test_what_others_noted_meanwhile_stays() -> None:
+def test_concurrent_entries_are_merged() -> None:
     theirs = log_of(session(10)).after([entry("a", "full"), entry("b")], 12)
     both = log_of(session(12, theirs)).after([entry("a"), entry("c")], 10)
     assert {uri[-1]: (at["turn"], at["detail"]) for uri, at in both["entries"].items()} == {

@@ -37,7 +37,7 @@ def test_a_rendered_block_leaves_nothing_of_itself(bodies: list[str], before: st
 
 
 @given(st.text("<memory/> uri=\"'\\\nab", max_size=200))
-def test_what_was_not_rendered_here_is_never_made_longer(text: str) -> None:
+def test_foreign_text_never_grows(text: str) -> None:
     assert len(strip_recalled(text)) <= len(text)
 
 

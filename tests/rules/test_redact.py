@@ -24,13 +24,13 @@ from recalld.rules.redact import redacted
         ("x" * 480 + " api_key=" + "s" * 60, "sss"),
     ],
 )
-def test_what_looks_like_a_secret_is_hidden(text: str, secret: str) -> None:
+def test_secrets_are_redacted(text: str, secret: str) -> None:
     assert secret not in redacted(text)
     assert "[REDACTED]" in redacted(text, 10_000)
 
 
 @pytest.mark.parametrize("text", ["", "file not found: viking://resources/a.md", "timeout after 30 s; 12 tokens used"])
-def test_what_holds_no_secret_stays(text: str) -> None:
+def test_text_without_secrets_is_unchanged(text: str) -> None:
     assert redacted(text) == text
 
 

@@ -12,31 +12,31 @@ from recalld.rules.retention import due, fit, idle, last_archived, last_archived
 POLICY = {"pending_token_threshold": 100, "message_count_threshold": 5, "idle_timeout_seconds": 60}
 
 
-def talk(*roles: str, tokens: int = 10) -> list[Message]:
+def messages_of(*roles: str, tokens: int = 10) -> list[Message]:
     return [Message(f"m{i}", role, (), "", ordinal=i, tokens=tokens) for i, role in enumerate(roles)]
 
 
 def test_the_newest_stay() -> None:
-    assert last_archived(talk("user", "assistant", "user"), 1) == 1
-    assert last_archived(talk("user"), 5) == -1
+    assert last_archived(messages_of("user", "assistant", "user"), 1) == 1
+    assert last_archived(messages_of("user"), 5) == -1
 
 
 def test_whole_turns_stay() -> None:
-    messages = talk("user", "assistant", "user", "assistant", "user", "assistant")
+    messages = messages_of("user", "assistant", "user", "assistant", "user", "assistant")
     assert last_archived_by_turns(messages, turns=2) == 1
 
 
 def test_a_turn_beyond_the_budget_goes() -> None:
-    messages = talk("user", "assistant", "user", "assistant", tokens=100)
+    messages = messages_of("user", "assistant", "user", "assistant", tokens=100)
     assert last_archived_by_turns(messages, turns=2, tokens_max=250) == 1
 
 
 @given(st.lists(st.integers(0, 50), max_size=20), st.integers(0, 200))
-def test_what_fits_is_the_newest_run(sizes: list[int], budget: int) -> None:
+def test_the_newest_messages_that_fit_stay_live(sizes: list[int], budget: int) -> None:
     messages = [Message(f"m{i}", "user", (), "", ordinal=i, tokens=n) for i, n in enumerate(sizes)]
-    kept = fit(messages, budget)
-    assert kept == messages[len(messages) - len(kept) :]
-    assert sum(m.tokens for m in kept) <= budget or len(kept) == 1
+    live = fit(messages, budget)
+    assert live == messages[len(messages) - len(live) :]
+    assert sum(m.tokens for m in live) <= budget or len(live) == 1
 
 
 def session(policy: object = POLICY, **state: Any) -> Session:

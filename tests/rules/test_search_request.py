@@ -48,7 +48,7 @@ def test_a_full_request_is_understood() -> None:
         ("filter", {"filter": {"op": "or", "conds": []}}),
     ],
 )
-def test_what_is_wrong_is_named(field: str, options: dict[str, object]) -> None:
+def test_an_invalid_field_is_named(field: str, options: dict[str, object]) -> None:
     with pytest.raises(Invalid) as refused:
         parse_query("q", ANA, NOW, **options)  # type: ignore[arg-type]
     assert refused.value.details["field"] == field
@@ -60,14 +60,14 @@ def test_an_empty_question_is_refused() -> None:
 
 
 def test_the_filter_object_narrows_the_query() -> None:
-    given = {
+    conditions = {
         "op": "and",
         "conds": [
             {"op": "must", "field": "context_type", "conds": ["memory"]},
             {"op": "range", "field": "created_at", "gte": 5},
         ],
     }
-    query = parse_query("q", ANA, NOW, filter=given)
+    query = parse_query("q", ANA, NOW, filter=conditions)
     assert query.types == (ContextType.MEMORY,)
     assert query.times == (TimeRange("created_at", 5.0, inf),)
 
@@ -86,15 +86,15 @@ def test_a_filter_narrows_the_targets_and_never_widens_them(target: str, wanted:
 
 
 @pytest.mark.parametrize(
-    ("asked", "field", "value"),
+    ("options", "field", "value"),
     [
         ({"target_uri": "viking://resources/a"}, "uri", "viking://resources/b"),
         ({"context_type": "memory"}, "context_type", "skill"),
         ({"level": (2,)}, "level", 0),
     ],
 )
-def test_conditions_that_exclude_each_other_find_nothing(asked: dict[str, Any], field: str, value: object) -> None:
-    assert parse_query("q", ANA, NOW, **asked, filter={"op": "must", "field": field, "conds": [value]}).limit == 0
+def test_conditions_that_exclude_each_other_find_nothing(options: dict[str, Any], field: str, value: object) -> None:
+    assert parse_query("q", ANA, NOW, **options, filter={"op": "must", "field": field, "conds": [value]}).limit == 0
 
 
 DAY = 1_704_067_200.0  # 2024-01-01

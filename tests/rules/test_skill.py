@@ -38,7 +38,7 @@ def front(*lines: str) -> str:
     return "\n".join(["---", *lines, "---", "", "Do it.", ""])
 
 
-def test_a_good_one_is_read_whole_and_nothing_is_said_of_it() -> None:
+def test_a_valid_skill_has_no_findings() -> None:
     facts, findings = read_skill(GOOD)
     assert findings == ()
     assert facts == SkillFacts(
@@ -77,7 +77,7 @@ def test_line_ends_and_a_byte_order_mark_change_nothing() -> None:
         ("---\n" + "[" * 15_000 + "\n---\n", "yaml"),
     ],
 )
-def test_what_is_wrong_is_told_and_makes_it_unusable(text: str, code: str) -> None:
+def test_errors_are_reported_and_make_a_skill_unusable(text: str, code: str) -> None:
     facts, findings = read_skill(text)
     assert facts is None
     assert code in [f.code for f in findings if f.error]
@@ -87,7 +87,7 @@ def test_what_is_wrong_is_told_and_makes_it_unusable(text: str, code: str) -> No
     assert refused.value.details["findings"]
 
 
-def test_a_colon_in_a_bare_description_is_told_with_its_line_and_the_remedy() -> None:
+def test_a_colon_in_an_unquoted_description_is_reported_with_line_and_remedy() -> None:
     _, (finding,) = read_skill(front("name: a", "description: Use when: the form is blank"))
     assert "line 3" in finding.message
     assert "quotes" in finding.message
@@ -110,7 +110,7 @@ def test_advice_does_not_make_it_unusable() -> None:
 
 
 @given(st.text(max_size=400))
-def test_whatever_it_holds_something_is_said_or_it_is_usable(text: str) -> None:
+def test_any_text_is_usable_or_has_an_error(text: str) -> None:
     for whole in (text, f"---\n{text}\n---\n"):
         facts, findings = read_skill(whole)
         assert (facts is None) == any(f.error for f in findings)
@@ -146,7 +146,7 @@ def test_the_abstract_is_yaml_that_programs_parse() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../a", "a/b", "a.b", "ä", "a" * 65])
-def test_what_is_no_name_is_refused(name: str) -> None:
+def test_invalid_names_are_refused(name: str) -> None:
     with pytest.raises(Invalid):
         skill_name(name)
 

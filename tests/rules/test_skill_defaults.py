@@ -34,7 +34,7 @@ def read(text: str, called: str = "") -> tuple[str, str]:
         ('# Thé glacé\n\nVerser: une "tasse" # d\'eau.', ("the-glace", 'Verser: une "tasse" # d\'eau.')),
     ],
 )
-def test_what_is_missing_comes_from_what_it_says(text: str, found: tuple[str, str]) -> None:
+def test_missing_fields_are_derived_from_the_text(text: str, found: tuple[str, str]) -> None:
     assert read(text) == found
 
 
@@ -48,7 +48,7 @@ def test_a_name_without_latin_letters_is_made_of_its_text() -> None:
     assert read("# 泡茶\n\n先温壶再放茶叶然后倒水\n")[0] == name
 
 
-def test_what_was_written_below_stays_as_it_is() -> None:
+def test_the_body_is_unchanged() -> None:
     assert completed(BODY).endswith(f"---\n\n{BODY}")
     assert completed(f"---\nname: tea\nlicense: MIT\n---\n{BODY}").endswith(f"name: tea\nlicense: MIT\n---\n{BODY}")
 
@@ -68,7 +68,7 @@ def test_what_was_written_below_stays_as_it_is() -> None:
         f"---\nname: tea\ndescription: [b]\n---\n{BODY}",
     ],
 )
-def test_what_is_whole_or_says_too_little_or_is_broken_stays(text: str) -> None:
+def test_complete_short_and_broken_skills_are_unchanged(text: str) -> None:
     assert completed(text) == text
 
 

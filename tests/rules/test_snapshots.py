@@ -39,14 +39,14 @@ def test_trees_of_one_name_hold_the_same(one: Files, other: Files) -> None:
 
 @given(trees, trees)
 def test_changes_make_the_one_of_the_other(before: Files, after: Files) -> None:
-    made = dict(before)
+    patched = dict(before)
     for change in changes(before, after):
-        assert made.get(change.path) == change.before
+        assert patched.get(change.path) == change.before
         if change.after is None:
-            del made[change.path]
+            del patched[change.path]
         else:
-            made[change.path] = change.after
-    assert {p: v.hash for p, v in made.items()} == {p: v.hash for p, v in after.items()}
+            patched[change.path] = change.after
+    assert {p: v.hash for p, v in patched.items()} == {p: v.hash for p, v in after.items()}
 
 
 @given(trees, trees)
@@ -66,7 +66,7 @@ def test_a_name_that_only_begins_alike_is_not_within() -> None:
     assert within("anything", ())
 
 
-def test_who_sees_what() -> None:
+def test_visibility_by_role() -> None:
     ana, root = Caller("acme", "ana"), Caller("acme", "ana", Role.ROOT)
     assert tracked(("user", "ana", "memories", "a.md"), ana)
     assert not tracked(("user", "ben", "memories", "a.md"), ana)

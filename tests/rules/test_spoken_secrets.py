@@ -54,7 +54,7 @@ def test_credentials_are_hidden_and_the_words_around_them_stay(name: str) -> Non
         "viking://user/default/memories/events/2026/05/01/lease_ab12cd.md",
     ],
 )
-def test_what_is_no_credential_stays(text: str) -> None:
+def test_other_text_is_unchanged(text: str) -> None:
     assert without_credentials(text) == text
 
 

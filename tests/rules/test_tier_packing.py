@@ -29,9 +29,9 @@ def details(entries: list[Any]) -> list[str]:
     st.dictionaries(st.sampled_from(["events", "skills"]), st.sampled_from(["uri", "abstract", "overview", "full"])),
 )
 def test_the_block_never_exceeds_its_budget(
-    made: list[tuple[str, str, str, str]], budget: int, pins: dict[str, str]
+    texts: list[tuple[str, str, str, str]], budget: int, pins: dict[str, str]
 ) -> None:
-    chosen = [found(f"f{i}", k, abstract=a, overview=o, full=f) for i, (k, a, o, f) in enumerate(made)]
+    chosen = [found(f"f{i}", k, abstract=a, overview=o, full=f) for i, (k, a, o, f) in enumerate(texts)]
     entries, figures = pack(chosen, budget, pins)
     assert tokens(render(entries)) <= figures["used_tokens"] <= budget
     assert len(entries) + figures["dropped"] == len(chosen)
@@ -55,7 +55,7 @@ def test_only_events_rise_to_full() -> None:
     assert figures["fill"]["full_upgrades"] == 1
 
 
-def test_what_is_above_the_cap_of_one_falls_a_tier() -> None:
+def test_an_entry_above_its_cap_falls_one_tier() -> None:
     chosen = [found("e", "events", overview="long " * 400), found("f", "events", overview="o")]
     entries, figures = pack(chosen, 300, {})
     assert figures["per_entry_cap"] == 300

@@ -30,7 +30,7 @@ def test_the_same_text_gives_the_same_terms(text: str) -> None:
 
 
 @given(ANY | ODD)
-def test_what_is_asked_is_what_was_indexed(text: str) -> None:
+def test_query_terms_equal_index_terms(text: str) -> None:
     assert set(query_terms(text)) <= set(terms(text))
 
 
@@ -95,7 +95,7 @@ def test_a_text_without_spaces_still_has_terms_of_bounded_length() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "asked"),
+    ("written", "query"),
     [
         ("Umowę podpisał Łukasz.", "Lukasz"),
         ("Søren var til stede.", "Soren"),
@@ -138,8 +138,8 @@ def test_a_text_without_spaces_still_has_terms_of_bounded_length() -> None:
         ("Host 192.168.10.200", "192.168.10.200"),
     ],
 )
-def test_what_is_written_one_way_is_found_another(written: str, asked: str) -> None:
-    assert set(query_terms(asked)) & set(terms(written))
+def test_spelling_variants_share_a_term(written: str, query: str) -> None:
+    assert set(query_terms(query)) & set(terms(written))
 
 
 @pytest.mark.parametrize(
@@ -155,12 +155,12 @@ def test_numbers_of_any_form_make_terms_of_letters_and_digits(text: str) -> None
     assert len(terms(text)) <= 3 * len(text) + 1
 
 
-@pytest.mark.parametrize(("asked", "former"), [("Łukasz", "łukasz"), ("مكتبة", "مكتبة"), ("λόγος", "λόγοσ")])
-def test_a_question_also_names_the_terms_of_chunks_indexed_before_letters_were_folded(asked: str, former: str) -> None:
-    assert former_terms(asked) == (former,)
-    assert former not in query_terms(asked)
+@pytest.mark.parametrize(("query", "former"), [("Łukasz", "łukasz"), ("مكتبة", "مكتبة"), ("λόγος", "λόγοσ")])
+def test_former_terms_cover_chunks_indexed_before_folding(query: str, former: str) -> None:
+    assert former_terms(query) == (former,)
+    assert former not in query_terms(query)
 
 
-@pytest.mark.parametrize("asked", ["plain words", "café déjà", "核桃", "договор", "שלומ"])
-def test_most_questions_have_no_former_terms(asked: str) -> None:
-    assert former_terms(asked) == ()
+@pytest.mark.parametrize("query", ["plain words", "café déjà", "核桃", "договор", "שלומ"])
+def test_most_queries_have_no_former_terms(query: str) -> None:
+    assert former_terms(query) == ()

@@ -62,8 +62,8 @@ def test_the_largest_outputs_of_a_turn_go_until_the_rest_fits() -> None:
 
 
 def test_a_turn_is_measured_across_its_messages() -> None:
-    said = [({"role": "user", "turn_id": "t", "parts": [tool("x" * 19_000)]}, f"m{i}") for i in range(6)]
-    assert sum(len(outputs) for _, outputs in set_aside(said, SESSION, "now", POLICY)) == 1
+    messages = [({"role": "user", "turn_id": "t", "parts": [tool("x" * 19_000)]}, f"m{i}") for i in range(6)]
+    assert sum(len(outputs) for _, outputs in set_aside(messages, SESSION, "now", POLICY)) == 1
 
 
 def test_many_previews_of_one_turn_are_shorter() -> None:
@@ -71,7 +71,7 @@ def test_many_previews_of_one_turn_are_shorter() -> None:
     assert all(1_000 <= len(p["tool_output"]) <= 1_250 for p in parts)
 
 
-def test_what_is_no_text_is_set_aside_as_json() -> None:
+def test_outputs_other_than_text_are_stored_as_json() -> None:
     _, (output,) = aside(tool({"rows": ["x" * 30_000]}))
     assert output.text.startswith('{"rows": ["xxx')
 
@@ -82,7 +82,7 @@ def test_zero_keeps_everything_where_it_is() -> None:
 
 
 @given(st.text(min_size=1, max_size=5_000), st.integers(0, 3_000))
-def test_a_preview_is_never_longer_than_asked(text: str, most: int) -> None:
+def test_a_preview_is_never_longer_than_its_limit(text: str, most: int) -> None:
     assert len(preview(text, most, "tr_x_0")) <= most
 
 

@@ -49,12 +49,12 @@ def test_a_diff_makes_the_one_of_the_other(before: bytes, after: bytes) -> None:
 
 @given(texts, texts)
 def test_so_does_one_that_was_too_long_to_search(before: bytes, after: bytes) -> None:
-    kept = rule.COMPARED_MAX
+    limit = rule.COMPARED_MAX
     rule.COMPARED_MAX = 0
     try:
         diff = unified_diff(before, after, "p")
     finally:
-        rule.COMPARED_MAX = kept
+        rule.COMPARED_MAX = limit
     if diff:
         assert patched(before, diff) == after
 
@@ -65,8 +65,8 @@ def test_hunks_are_as_short_as_difflibs(a: list[str], b: list[str]) -> None:
     ours = unified_diff(before.encode(), after.encode(), "p")
     theirs = difflib.unified_diff([f"{x}\n" for x in a], [f"{x}\n" for x in b])
     changed = [line for line in theirs if line[0] in "+-" and line[:3] not in {"+++", "---"}]
-    told = [line for line in ours.split("\n")[2:] if line[:1] in {"+", "-"}]
-    assert len(told) <= len(changed) + 10
+    changed_lines = [line for line in ours.split("\n")[2:] if line[:1] in {"+", "-"}]
+    assert len(changed_lines) <= len(changed) + 10
 
 
 def test_a_file_that_is_not_there_is_dev_null() -> None:
@@ -86,7 +86,7 @@ def test_beyond_a_limit_it_is_refused(monkeypatch: pytest.MonkeyPatch, name: str
     assert refused.value.code == "RESOURCE_EXHAUSTED"
 
 
-def test_long_texts_without_anything_in_common_are_told_as_replaced() -> None:
+def test_long_unrelated_texts_are_one_replacement() -> None:
     before = "".join(f"old {n}\n" for n in range(50_000)).encode()
     after = "".join(f"new {n}\n" for n in range(50_000)).encode()
     assert unified_diff(before, after, "p").count("\n") == 100_003

@@ -26,9 +26,9 @@ NOTE = "viking://~/memories/events/note.md"
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with place_at(tmp_path / "data", mounted_apps={"/mcp": Mcp}) as made:
-        await made.people("acme/ana", "acme/bob", "other/eve")
-        yield made
+    async with place_at(tmp_path / "data", mounted_apps={"/mcp": Mcp}) as place:
+        await place.people("acme/ana", "acme/bob", "other/eve")
+        yield place
 
 
 def documented(method: str, pattern: str, answer: Answer) -> Any:
@@ -44,7 +44,7 @@ async def write(place: Place, who: str, text: str, uri: str = NOTE) -> Answer:
 
 
 # ------------------------------------------------------------------------------ keys
-async def test_no_key_and_a_wrong_key_are_told_apart_and_how_to_come_in(place: Place) -> None:
+async def test_missing_and_wrong_keys_have_different_errors_with_a_remedy(place: Place) -> None:
     no, wrong = await place.ask("no", "GET", "/fs/ls"), await place.ask("wrong", "GET", "/fs/ls")
     assert (no.status, no.code) == (wrong.status, wrong.code) == (401, "UNAUTHENTICATED")
     assert no.body["error"]["message"].startswith("Missing API Key")
@@ -60,7 +60,7 @@ async def test_a_key_is_refused_before_the_body_is_read(place: Place) -> None:
     assert not place.harness.engine.upload_dir.is_dir() or list(place.harness.engine.upload_dir.iterdir()) == []
 
 
-async def test_a_key_comes_either_way_and_says_who_it_is_whatever_other_headers_say(place: Place) -> None:
+async def test_a_key_in_either_header_overrides_identity_headers(place: Place) -> None:
     key = place.keys["acme/bob"]
     lies = {"X-OpenViking-Account": "other", "X-OpenViking-User": "eve", "X-OpenViking-Role": "admin"}
     for headers in (
@@ -77,15 +77,15 @@ async def test_a_key_comes_either_way_and_says_who_it_is_whatever_other_headers_
         assert answer.status == 401
 
 
-async def test_health_is_open_and_says_whose_key_it_was_given(place: Place) -> None:
-    async def told(who: str) -> dict[str, str]:
+async def test_health_needs_no_key_and_names_the_identity_of_a_valid_one(place: Place) -> None:
+    async def identity_of(who: str) -> dict[str, str]:
         body = (await place.ask(who, "GET", "/health")).body
         assert body["auth_mode"] == "api_key"
         return {name: body[name] for name in ("account_id", "user_id", "role") if name in body}
 
-    assert await told("no") == await told("wrong") == {}
-    assert await told("acme/ana") == {"account_id": "acme", "user_id": "ana", "role": "admin"}
-    assert await told("root") == {"account_id": "default", "user_id": "default", "role": "root"}
+    assert await identity_of("no") == await identity_of("wrong") == {}
+    assert await identity_of("acme/ana") == {"account_id": "acme", "user_id": "ana", "role": "admin"}
+    assert await identity_of("root") == {"account_id": "default", "user_id": "default", "role": "root"}
     assert (await place.ask("no", "GET", "/ready")).status == 200
 
 
@@ -100,7 +100,7 @@ async def test_home_is_the_keys_own_and_another_users_is_shut_even_to_an_admin(p
     assert [row["uri"] for row in listed.result] == ["viking://user/ana"]
 
 
-async def test_what_an_account_shares_stays_in_it(place: Place) -> None:
+async def test_shared_resources_stay_within_the_account(place: Place) -> None:
     uri = "viking://resources/plan.md"
     await write(place, "acme/bob", "the lighthouse plan", uri)
     found = await place.ask("acme/ana", "POST", "/search/find", json={"query": "lighthouse", "score_threshold": 0})
@@ -110,8 +110,8 @@ async def test_what_an_account_shares_stays_in_it(place: Place) -> None:
 
 async def test_a_new_key_ends_the_old_one(place: Place) -> None:
     seed = {"seed": "a seed that nobody knows"}
-    made = await place.ask("acme/ana", "POST", "/admin/accounts/acme/users/bob/key", json=seed)
-    key = documented("POST", "/admin/accounts/{account}/users/{user}/key", made)["user_key"]
+    response = await place.ask("acme/ana", "POST", "/admin/accounts/acme/users/bob/key", json=seed)
+    key = documented("POST", "/admin/accounts/{account}/users/{user}/key", response)["user_key"]
     assert key == compose("acme", "bob", derived(seed["seed"], "acme", "bob"))
     assert (await place.ask("acme/bob", "GET", "/system/status")).status == 401
     place.keys["acme/bob"] = key
@@ -121,20 +121,20 @@ async def test_a_new_key_ends_the_old_one(place: Place) -> None:
 # ------------------------------------------------------------------------------ administration
 async def test_root_makes_accounts_and_its_admins_make_users(place: Place) -> None:
     body = {"account_id": "new", "admin_user_id": "zoe", "user_config": {"memory_policy": {"peer": {"enabled": False}}}}
-    made = documented("POST", "/admin/accounts", await place.ask("root", "POST", "/admin/accounts", json=body))
-    place.keys["new/zoe"] = made["user_key"]
+    account = documented("POST", "/admin/accounts", await place.ask("root", "POST", "/admin/accounts", json=body))
+    place.keys["new/zoe"] = account["user_key"]
     again = await place.ask("root", "POST", "/admin/accounts", json=body)
     assert (again.status, again.code) == (409, "ALREADY_EXISTS")
     user = {"user_id": "yan"}
     path = "/admin/accounts/new/users"
-    made = documented("POST", "/admin/accounts/{account}/users", await place.ask("new/zoe", "POST", path, json=user))
-    assert made["user_id"] == "yan"
+    account = documented("POST", "/admin/accounts/{account}/users", await place.ask("new/zoe", "POST", path, json=user))
+    assert account["user_id"] == "yan"
     listed = documented("GET", "/admin/accounts/{account}/users", await place.ask("new/zoe", "GET", path))
     assert [(u["user_id"], u["role"], u["status"]) for u in listed] == [
         ("yan", "user", "active"),
         ("zoe", "admin", "active"),
     ]
-    assert all(made["user_key"] not in str(u) for u in listed)
+    assert all(account["user_key"] not in str(u) for u in listed)
     some = await place.ask("new/zoe", "GET", path, params={"name": "y*", "role": "user"})
     assert [u["user_id"] for u in some.result] == ["yan"]
     accounts = documented("GET", "/admin/accounts", await place.ask("root", "GET", "/admin/accounts"))
@@ -187,9 +187,9 @@ async def test_settings_are_kept_and_taken_back(place: Place) -> None:
     assert off.result["overrides"] == {}
     path, pattern = "/admin/accounts/acme/users/bob/settings", "/admin/accounts/{account}/users/{user}/settings"
     policy = {"memory_policy": {"self": {"enabled": False}}}
-    kept = documented("PATCH", pattern, await place.ask("acme/ana", "PATCH", path, json=policy))
-    assert kept["memory_policy"]["self"] == {"enabled": False}
-    assert documented("GET", pattern, await place.ask("acme/ana", "GET", path)) == kept
+    settings = documented("PATCH", pattern, await place.ask("acme/ana", "PATCH", path, json=policy))
+    assert settings["memory_policy"]["self"] == {"enabled": False}
+    assert documented("GET", pattern, await place.ask("acme/ana", "GET", path)) == settings
     assert (await place.ask("acme/ana", "PATCH", path, json={"memory_policy": {"odd": 1}})).status == 400
     assert (await place.ask("acme/ana", "PATCH", path, json={"memory_policy": None})).result["memory_policy"] is None
 
@@ -197,17 +197,17 @@ async def test_settings_are_kept_and_taken_back(place: Place) -> None:
 async def test_a_users_memory_policy_holds_for_sessions_without_one(place: Place) -> None:
     path = "/admin/accounts/acme/users/bob/settings"
     await place.ask("acme/ana", "PATCH", path, json={"memory_policy": {"self": {"enabled": False}}})
-    said = {"role": "user", "content": "I decided that we move to Lisbon in March."}
+    message = {"role": "user", "content": "I decided that we move to Lisbon in March."}
     for who in ("acme/ana", "acme/bob"):
-        await place.ask(who, "POST", "/sessions/s/messages", json=said)
+        await place.ask(who, "POST", "/sessions/s/messages", json=message)
         await place.ask(who, "POST", "/sessions/s/commit", json={})
     await place.settle()
-    made = {}
+    memories = {}
     for who in ("acme/ana", "acme/bob"):
         tree = await place.ask(who, "GET", "/fs/tree", params={"uri": "viking://~/memories", "level_limit": 9})
-        made[who] = [row for row in tree.result if not row["isDir"]]
-    assert made["acme/ana"]
-    assert not made["acme/bob"]
+        memories[who] = [row for row in tree.result if not row["isDir"]]
+    assert memories["acme/ana"]
+    assert not memories["acme/bob"]
 
 
 async def test_a_user_chooses_where_imports_go(place: Place, tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ async def test_a_user_chooses_where_imports_go(place: Place, tmp_path: Path) -> 
     assert documented("DELETE", path, await place.ask("acme/bob", "DELETE", path)) == usual
 
 
-async def test_what_is_not_served_says_so(place: Place) -> None:
+async def test_unimplemented_routes_answer_501(place: Place) -> None:
     for method, path in (("GET", "/agent-evolution"), ("PUT", "/agent-evolution"), ("POST", "/migrate")):
         answer = await place.ask("root", method, f"/admin{path}")
         assert (answer.status, answer.code) == (501, "UNIMPLEMENTED")
@@ -313,16 +313,16 @@ def test_a_worker_beside_the_server_removes_a_user(tmp_path: Path) -> None:
         assert root.ask("GET", "/system/status").code == "UNAUTHENTICATED"
         root.headers["X-API-Key"] = ROOT_KEY
         assert root.ask("POST", "/admin/accounts", {"account_id": "acme", "admin_user_id": "ana"}).status == 200
-        made = root.ask("POST", "/admin/accounts/acme/users", {"user_id": "bob"}).result
-        bob.headers["X-API-Key"] = made["user_key"]
+        account = root.ask("POST", "/admin/accounts/acme/users", {"user_id": "bob"}).result
+        bob.headers["X-API-Key"] = account["user_key"]
         assert bob.ask("POST", "/content/write", {"uri": NOTE, "content": "words"}).status == 200
         gone = root.ask("DELETE", "/admin/accounts/acme/users/bob")
         assert gone.status == 202
         root.settle()
         assert root.ask("GET", f"/tasks/{gone.body['result']['task_id']}").result["status"] == "completed"
         assert bob.ask("GET", "/system/status").status == 401
-        assert ROOT_KEY not in server.said()
-        assert made["user_key"] not in server.said()
+        assert ROOT_KEY not in server.output()
+        assert account["user_key"] not in server.output()
 
 
 # ------------------------------------------------------------------------------ the tools' endpoint
@@ -381,20 +381,20 @@ async def test_a_gateway_with_the_root_key_names_the_caller(tmp_path: Path) -> N
         assert same.result["user"] == "ben"
         theirs = {"uri": "viking://user/ben"}
         for role in ("user", "admin"):
-            asked = {**GATE, **ANA, "X-OpenViking-Role": role}
-            assert (await place.ask("no", "GET", "/fs/ls", params=theirs, headers=asked)).status == 403
-            users = await place.ask("no", "GET", "/admin/accounts", headers=asked)
+            role_headers = {**GATE, **ANA, "X-OpenViking-Role": role}
+            assert (await place.ask("no", "GET", "/fs/ls", params=theirs, headers=role_headers)).status == 403
+            users = await place.ask("no", "GET", "/admin/accounts", headers=role_headers)
             assert users.status == 200  # below /admin the gateway is root, whoever it speaks for
 
 
-async def test_a_name_that_comes_twice_is_nobodys(tmp_path: Path) -> None:
+async def test_a_duplicate_identity_header_is_refused(tmp_path: Path) -> None:
     async with place_at(tmp_path / "data", auth_mode="trusted", root_api_key=ROOT_KEY) as place:
         named = [*{**GATE, **ANA}.items(), ("X-OpenViking-User", "ben")]
         answer = await place.http.get(f"{API}/system/status", headers=named)
         assert answer.status_code == 400
 
 
-async def test_what_was_written_without_keys_is_there_with_them(tmp_path: Path) -> None:
+async def test_data_written_in_dev_mode_is_there_with_keys(tmp_path: Path) -> None:
     async with place_at(tmp_path / "data", auth_mode="dev") as before:
         await write(before, "no", "Ana likes oolong.")
     async with place_at(tmp_path / "data") as place:
@@ -403,12 +403,15 @@ async def test_what_was_written_without_keys_is_there_with_them(tmp_path: Path) 
         assert read.result == "Ana likes oolong."
 
 
-async def test_in_trusted_mode_the_registry_gives_roles_and_nobody_is_shown_a_key(tmp_path: Path) -> None:
+async def test_in_trusted_mode_the_registry_gives_roles_and_shows_no_keys(tmp_path: Path) -> None:
     async with place_at(tmp_path / "data", auth_mode="trusted", root_api_key=ROOT_KEY) as place:
         account = {"account_id": "acme", "admin_user_id": "ana"}
         await place.ask("no", "POST", "/admin/accounts", json=account, headers=GATE)
-        made = await place.ask("no", "POST", "/admin/accounts/acme/users", json={"user_id": "bob"}, headers=GATE)
-        assert documented("POST", "/admin/accounts/{account}/users", made) == {"account_id": "acme", "user_id": "bob"}
+        response = await place.ask("no", "POST", "/admin/accounts/acme/users", json={"user_id": "bob"}, headers=GATE)
+        assert documented("POST", "/admin/accounts/{account}/users", response) == {
+            "account_id": "acme",
+            "user_id": "bob",
+        }
         bob = {**GATE, "X-OpenViking-Account": "acme", "X-OpenViking-User": "bob"}
         await place.ask("no", "DELETE", "/admin/accounts/acme/users/bob", headers=GATE)
         assert (await place.ask("no", "GET", "/system/status", headers=bob)).status == 412
@@ -424,11 +427,11 @@ async def test_trusted_without_a_root_key_believes_names_but_no_roles(tmp_path: 
 
 # ------------------------------------------------------------------------------ settings
 @pytest.mark.parametrize(
-    ("given", "mode"),
+    ("settings", "mode"),
     [({}, "dev"), ({"root_api_key": "k"}, "api_key"), ({"root_api_key": "k", "auth_mode": "trusted"}, "trusted")],
 )
-def test_the_mode_follows_from_the_root_key_unless_it_is_named(given: dict[str, str], mode: str) -> None:
-    assert load_config(None, server=given).server.mode == mode
+def test_the_mode_follows_from_the_root_key_unless_it_is_named(settings: dict[str, str], mode: str) -> None:
+    assert load_config(None, server=settings).server.mode == mode
 
 
 def test_the_root_key_comes_from_a_file_and_is_never_shown(tmp_path: Path) -> None:
@@ -439,7 +442,7 @@ def test_the_root_key_comes_from_a_file_and_is_never_shown(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "given",
+    "settings",
     [
         {"root_api_key": ""},
         {"root_api_key": "  "},
@@ -448,18 +451,18 @@ def test_the_root_key_comes_from_a_file_and_is_never_shown(tmp_path: Path) -> No
         {"auth_mode": "oidc"},
     ],
 )
-def test_a_lock_without_a_key_keeps_the_server_from_starting(given: dict[str, str]) -> None:
+def test_a_lock_without_a_key_keeps_the_server_from_starting(settings: dict[str, str]) -> None:
     with pytest.raises(Invalid):
-        load_config(None, server=given)
+        load_config(None, server=settings)
 
 
-@pytest.mark.parametrize("given", [{}, {"auth_mode": "trusted"}, {"auth_mode": "dev", "root_api_key": "k"}])
-def test_without_a_lock_it_listens_on_loopback_only(given: dict[str, str]) -> None:
+@pytest.mark.parametrize("settings", [{}, {"auth_mode": "trusted"}, {"auth_mode": "dev", "root_api_key": "k"}])
+def test_without_a_lock_it_listens_on_loopback_only(settings: dict[str, str]) -> None:
     with pytest.raises(Denied):
-        listen(ServerConfig(host="0.0.0.0", port=0, **given))
-    listen(ServerConfig(port=0, **given)).close()
+        listen(ServerConfig(host="0.0.0.0", port=0, **settings))
+    listen(ServerConfig(port=0, **settings)).close()
 
 
-@pytest.mark.parametrize("given", [{"root_api_key": "k"}, {"auth_mode": "trusted", "root_api_key": "k"}])
-def test_with_a_lock_it_listens_anywhere(given: dict[str, str]) -> None:
-    listen(ServerConfig(host="0.0.0.0", port=0, **given)).close()
+@pytest.mark.parametrize("settings", [{"root_api_key": "k"}, {"auth_mode": "trusted", "root_api_key": "k"}])
+def test_with_a_lock_it_listens_anywhere(settings: dict[str, str]) -> None:
+    listen(ServerConfig(host="0.0.0.0", port=0, **settings)).close()

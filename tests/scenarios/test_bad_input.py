@@ -76,8 +76,8 @@ async def wired(harness: Harness) -> AsyncIterator[Wire]:
 
 @pytest.fixture
 async def wire(harness: Harness) -> AsyncIterator[Wire]:
-    async with wired(harness) as made:
-        yield made
+    async with wired(harness) as client:
+        yield client
 
 
 # ------------------------------------------------------------------ addresses
@@ -281,7 +281,7 @@ async def test_a_hostile_archive_is_refused_whole(wire: Wire, data: bytes) -> No
     assert (await wire.import_refused("docs.zip", data))[0] == 400
 
 
-async def test_an_upload_that_is_none_is_told_apart_from_one_that_has_gone(wire: Wire) -> None:
+async def test_invalid_and_expired_upload_ids_have_different_errors(wire: Wire) -> None:
     gone = {"temp_file_id": "upload_" + "0" * 32}
     assert await wire.refused("POST", "/resources", json=gone) == (403, "PERMISSION_DENIED")
     for bad in ("../../etc/passwd", "/etc/passwd", "upload_x", "upload_" + "0" * 32 + ".note/../x"):

@@ -20,10 +20,10 @@ USERS = "/admin/accounts/acme/users"
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with place_at(tmp_path / "data", mounted_apps={"/mcp": Mcp}) as made:
-        await made.people("acme/ana", "acme/bob", "default/owner")
-        await made.ask("acme/bob", "POST", "/content/write", json={"uri": NOTE, "content": "words", "mode": "replace"})
-        yield made
+    async with place_at(tmp_path / "data", mounted_apps={"/mcp": Mcp}) as place:
+        await place.people("acme/ana", "acme/bob", "default/owner")
+        await place.ask("acme/bob", "POST", "/content/write", json={"uri": NOTE, "content": "words", "mode": "replace"})
+        yield place
 
 
 async def tool(place: Place, who: str, name: str, headers: dict[str, str] | None = None, **arguments: Any) -> Answer:
@@ -33,12 +33,12 @@ async def tool(place: Place, who: str, name: str, headers: dict[str, str] | None
 
 async def tickets(place: Place) -> tuple[str, str]:
     """Addresses for one download of Bob's note and for one upload as Bob."""
-    told = [
+    texts = [
         (await tool(place, "acme/bob", "download", uri=NOTE)).text,
         (await tool(place, "acme/bob", "add_resource", path="x.md")).text,
     ]
-    found = [re.search(r"token=([\w-]+)", text) for text in told]
-    assert all(found), told
+    found = [re.search(r"token=([\w-]+)", text) for text in texts]
+    assert all(found), texts
     down, up = (one[1] for one in found if one)
     return f"{API}/content/download?token={down}", f"{API}/resources/temp_upload?token={up}"
 
@@ -54,31 +54,31 @@ async def test_tickets_are_good_while_nothing_has_changed(place: Place) -> None:
 
 
 async def test_another_users_change_and_a_setting_leave_tickets_as_they_are(place: Place) -> None:
-    made = await tickets(place)
+    links = await tickets(place)
     await place.ask("acme/ana", "POST", f"{USERS}/ana/key")
     place.keys["acme/ana"] = (await place.ask("root", "POST", f"{USERS}/ana/key")).result["user_key"]
     await place.ask("acme/ana", "PATCH", f"{USERS}/bob/settings", json={"memory_policy": None})
-    assert await used(place, made) == (200, 200)
+    assert await used(place, links) == (200, 200)
 
 
 async def test_tickets_end_with_the_key_they_were_made_for(place: Place) -> None:
-    made = await tickets(place)
+    links = await tickets(place)
     assert (await place.ask("acme/ana", "POST", f"{USERS}/bob/key")).status == 200
-    assert await used(place, made) == (401, 401)
+    assert await used(place, links) == (401, 401)
 
 
 async def test_tickets_end_with_a_key_of_the_same_seed(place: Place) -> None:
     seed = {"seed": "never guessed"}
     place.keys["acme/bob"] = (await place.ask("acme/ana", "POST", f"{USERS}/bob/key", json=seed)).result["user_key"]
-    made = await tickets(place)
+    links = await tickets(place)
     assert (await place.ask("acme/ana", "POST", f"{USERS}/bob/key", json=seed)).status == 200
-    assert await used(place, made) == (401, 401)
+    assert await used(place, links) == (401, 401)
 
 
 async def test_tickets_end_with_the_role_they_were_made_in(place: Place) -> None:
-    made = await tickets(place)
+    links = await tickets(place)
     await place.ask("acme/ana", "PUT", f"{USERS}/bob/role", json={"role": "admin"})
-    assert await used(place, made) == (401, 401)
+    assert await used(place, links) == (401, 401)
 
 
 async def test_tickets_end_with_their_member_and_a_namesake_has_nothing_of_them(place: Place) -> None:
@@ -115,18 +115,18 @@ async def test_a_key_that_falls_while_a_file_is_sent_imports_nothing(place: Plac
 
 
 async def test_the_root_key_opens_no_tool_and_says_what_to_do(place: Place) -> None:
-    for asked in (
+    for response in (
         await tool(place, "root", "read", uris=["viking://user/owner/memories"]),
         await place.ask("root", "POST", "/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}),
     ):
-        assert asked.status == 403
-        assert "POST /api/v1/admin/accounts" in asked.text
+        assert response.status == 403
+        assert "POST /api/v1/admin/accounts" in response.text
     assert (await tool(place, "default/owner", "list", uri="viking://~")).status == 200
 
 
 async def test_the_root_key_sees_removals_and_no_users_tasks(place: Place) -> None:
-    made = await place.ask("root", "POST", "/admin/accounts/default/users", json={"user_id": "default"})
-    place.keys["default/default"] = made.result["user_key"]
+    response = await place.ask("root", "POST", "/admin/accounts/default/users", json={"user_id": "default"})
+    place.keys["default/default"] = response.result["user_key"]
     body = {"uri": "viking://~", "wait": False}
     begun = (await place.ask("default/default", "POST", "/content/reindex", json=body)).result["task_id"]
     gone = (await place.ask("root", "DELETE", f"{USERS}/bob")).result["task_id"]
@@ -162,9 +162,9 @@ async def test_a_gateways_key_acts_as_the_user_it_names_alone(tmp_path: Path) ->
 
 
 async def test_a_link_leads_home_whatever_the_host_says(place: Place) -> None:
-    told = await tool(place, "acme/bob", "download", {"Host": "evil.example"}, uri=NOTE)
-    assert "evil.example" not in told.text
-    assert "http://localhost/api/v1/content/download?token=" in told.text
+    response = await tool(place, "acme/bob", "download", {"Host": "evil.example"}, uri=NOTE)
+    assert "evil.example" not in response.text
+    assert "http://localhost/api/v1/content/download?token=" in response.text
 
 
 async def test_a_message_that_says_nothing_of_what_it_accepts_is_answered(place: Place) -> None:
@@ -179,8 +179,8 @@ async def test_a_message_that_says_nothing_of_what_it_accepts_is_answered(place:
 
 async def test_an_admin_becomes_a_plain_user_again_and_the_next_request_knows(place: Place) -> None:
     for role, status in (("admin", 200), ("user", 403), ("admin", 200)):
-        given = await place.ask("root", "PUT", f"{USERS}/bob/role", json={"role": role})
-        assert given.result["role"] == role
+        response = await place.ask("root", "PUT", f"{USERS}/bob/role", json={"role": role})
+        assert response.result["role"] == role
         assert (await place.ask("acme/bob", "GET", USERS)).status == status
     assert (await place.ask("acme/ana", "PUT", f"{USERS}/bob/role", json={"role": "user"})).status == 200
 
@@ -200,7 +200,7 @@ async def test_the_last_admin_stays_unless_root_says_otherwise(place: Place) -> 
     assert (await place.ask("root", "DELETE", f"{USERS}/bob")).status == 202
 
 
-async def test_of_two_admins_who_demote_each_other_at_once_one_is_left(place: Place) -> None:
+async def test_two_admins_cannot_demote_each_other_at_once(place: Place) -> None:
     await place.ask("acme/ana", "PUT", f"{USERS}/bob/role", json={"role": "admin"})
     user = {"role": "user"}
     both = await asyncio.gather(
@@ -222,7 +222,7 @@ async def test_no_user_is_called_like_an_area(place: Place, name: str) -> None:
     assert near.status == 200
 
 
-async def test_what_snapshots_leave_out_is_for_admins(place: Place) -> None:
+async def test_only_admins_change_ovgitignore(place: Place) -> None:
     for method, body in (("PUT", {"content": "user/\n"}), ("DELETE", None)):
         refused = await place.ask("acme/bob", method, "/snapshot/ignore", json=body)
         assert (refused.status, refused.code) == (403, "PERMISSION_DENIED")
@@ -231,8 +231,8 @@ async def test_what_snapshots_leave_out_is_for_admins(place: Place) -> None:
 
 
 async def test_a_file_of_a_snapshot_comes_as_an_attachment(place: Place) -> None:
-    made = await place.ask("acme/bob", "POST", "/snapshot/commit", json={"message": "m"})
-    where = {"target_ref": made.result["commit_oid"], "path": NOTE}
+    response = await place.ask("acme/bob", "POST", "/snapshot/commit", json={"message": "m"})
+    where = {"target_ref": response.result["commit_oid"], "path": NOTE}
     got = await place.ask("acme/bob", "GET", "/snapshot/show", params=where)
     assert got.raw == b"words"
     assert got.headers["content-disposition"] == "attachment; filename*=UTF-8''a.md"

@@ -75,15 +75,15 @@ async def test_recall_capture_recall(ana: Agent) -> None:
     assert not [h for h in found["memories"] if "<memory" in h["abstract"]]
 
 
-async def test_a_digest_is_asked_for_by_true_alone(ana: Agent) -> None:
-    told = await ana("/search/search", **{**HOOK, "rewrite": True})
-    assert told["digest"] == f"OpenViking memory digest:\n- Ana prefers oolong tea in the morning. [{TEA}]"
+async def test_only_rewrite_true_returns_a_digest(ana: Agent) -> None:
+    block = await ana("/search/search", **{**HOOK, "rewrite": True})
+    assert block["digest"] == f"OpenViking memory digest:\n- Ana prefers oolong tea in the morning. [{TEA}]"
     assert (await ana("/search/search", **{**HOOK, "rewrite": "auto"}))["digest"] == ""
 
 
 async def test_the_older_form_brings_its_own_defaults(ana: Agent) -> None:
-    told = await ana("/search/recall", query=HOOK["query"], quotas={"events": 2}, max_chars=400, session_id="cc-1")
-    stats = told["stats"]
+    block = await ana("/search/recall", query=HOOK["query"], quotas={"events": 2}, max_chars=400, session_id="cc-1")
+    stats = block["stats"]
     assert stats["quotas"] == {"events": 2, "entities": 10, "preferences": 3, "experiences": 0}
     assert (stats["max_tokens"], stats["purpose"], stats["score_threshold"], stats["dedup"]["turns"]) == (
         100,
@@ -106,11 +106,11 @@ async def test_the_older_form_brings_its_own_defaults(ana: Agent) -> None:
         {"exclude_uris": ["http://elsewhere"]},
     ],
 )
-async def test_what_cannot_narrow_a_block_is_refused(ana: Agent, fields: dict[str, Any]) -> None:
+async def test_invalid_block_filters_are_refused(ana: Agent, fields: dict[str, Any]) -> None:
     await ana.refused("/search/search", **{**HOOK, **fields})
 
 
-async def test_what_narrows_a_find_narrows_a_block(ana: Agent) -> None:
+async def test_find_filters_apply_to_blocks(ana: Agent) -> None:
     assert (await ana("/search/search", **{**HOOK, "context_type": "resource"}))["entries"] == []
     assert (await ana("/search/search", **{**HOOK, "until": "2020-01-01"}))["entries"] == []
     assert (await ana("/search/search", **{**HOOK, "context_type": "memory"}))["stats"]["returned"] == 1

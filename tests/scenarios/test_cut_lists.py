@@ -38,7 +38,7 @@ CUT: dict[str, Case] = {
     "GET /sessions/{session_id}/tool-results/{tool_result_id}/search": ({"q": "needle"}, "matches", "limit"),
     "GET /admin/accounts/{account}/users": ({}, "", "limit"),
 }
-"""What is asked (there are two or more), where in the result the list is, and what its limit is called."""
+"""Parameters of a request with two or more results, the field of the list in the result, and the name of its limit."""
 ELSEWISE = {
     "GET /log": "next says where to go on",
     "GET /fs/history": "next says where to go on",
@@ -51,7 +51,7 @@ ELSEWISE = {
 }
 
 
-async def made(engine: Engine) -> Engine:
+async def filled(engine: Engine) -> Engine:
     """Three and more of everything, and nothing under way any more."""
     for n in range(3):
         await engine.write(f"{FILES}/{n}.md", f"amber {n}")
@@ -77,7 +77,7 @@ async def made(engine: Engine) -> Engine:
 @pytest.fixture
 async def http(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
-        await made(engine)
+        await filled(engine)
         app = create_app(engine, ServerConfig())
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
             yield client
@@ -99,15 +99,15 @@ async def rooted(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         app.app_state.close()
 
 
-async def asked(http: httpx.AsyncClient, route: str, **more: Any) -> tuple[list[Any], str | None]:
-    """The list of an answer, tasks and sessions by their ids (work goes on meanwhile), and what its header says."""
-    given, where, _ = CUT[route]
+async def listed(http: httpx.AsyncClient, route: str, **more: Any) -> tuple[list[Any], str | None]:
+    """The list of an answer (tasks and sessions by their ids, since work continues meanwhile) and its header."""
+    params, where, _ = CUT[route]
     method, path = route.split(" ")
     if "{tool_result_id}" in path:
-        first, _ = await asked(http, "GET /sessions/{session_id}/tool-results", limit=1)
+        first, _ = await listed(http, "GET /sessions/{session_id}/tool-results", limit=1)
         path = path.replace("{tool_result_id}", first[0]["tool_result_id"])
     path = path.replace("{session_id}", "s0").replace("{account}", "acme")
-    request = {"params": given | more} if method == "GET" else {"json": given | more}
+    request = {"params": params | more} if method == "GET" else {"json": params | more}
     answer = await http.request(method, API + path, **request)
     assert answer.status_code == 200, answer.text
     result = answer.json()["result"]
@@ -119,11 +119,11 @@ async def asked(http: httpx.AsyncClient, route: str, **more: Any) -> tuple[list[
 
 async def check(http: httpx.AsyncClient, route: str) -> None:
     limit = CUT[route][2]
-    every, cut = await asked(http, route, **{limit: 200})
+    every, cut = await listed(http, route, **{limit: 200})
     assert len(every) >= 3, every
     assert cut is None
-    assert await asked(http, route, **{limit: len(every)}) == (every, None)
-    assert await asked(http, route, **{limit: 2}) == (every[:2], "2")
+    assert await listed(http, route, **{limit: len(every)}) == (every, None)
+    assert await listed(http, route, **{limit: 2}) == (every[:2], "2")
 
 
 @pytest.mark.parametrize("route", [route for route in CUT if "/admin/" not in route])
@@ -134,9 +134,9 @@ async def test_a_list_that_was_cut_says_so(http: httpx.AsyncClient, route: str) 
 async def test_a_list_of_users_that_was_cut_says_so_and_can_be_gone_on_with(rooted: httpx.AsyncClient) -> None:
     route = "GET /admin/accounts/{account}/users"
     await check(rooted, route)
-    rest, _ = await asked(rooted, route, after="ben")
+    rest, _ = await listed(rooted, route, after="ben")
     assert [one["user_id"] for one in rest] == ["cleo", "dora"]
-    assert [one["user_id"] for one in (await asked(rooted, route, after="ana", role="user", limit=1))[0]] == ["ben"]
+    assert [one["user_id"] for one in (await listed(rooted, route, after="ana", role="user", limit=1))[0]] == ["ben"]
 
 
 async def test_users_are_looked_for_among_all_of_an_account(
@@ -145,47 +145,47 @@ async def test_users_are_looked_for_among_all_of_an_account(
     monkeypatch.setattr(admin, "MEMBERS_PAGE", 1)
     route = "GET /admin/accounts/{account}/users"
     for which, expected in (({"role": "user"}, ["ben", "cleo", "dora"]), ({"name": "d*"}, ["dora"])):
-        assert [one["user_id"] for one in (await asked(rooted, route, **which))[0]] == expected
+        assert [one["user_id"] for one in (await listed(rooted, route, **which))[0]] == expected
 
 
 async def test_the_tasks_of_the_root_key_are_cut_as_others_are(rooted: httpx.AsyncClient) -> None:
     for user in ("ben", "cleo", "dora"):
         await rooted.delete(f"{API}/admin/accounts/acme/users/{user}")
     await check(rooted, "GET /tasks")
-    every, _ = await asked(rooted, "GET /tasks")
-    assert (await asked(rooted, "GET /tasks", offset=1, limit=1)) == (every[1:2], "1")
+    every, _ = await listed(rooted, "GET /tasks")
+    assert (await listed(rooted, "GET /tasks", offset=1, limit=1)) == (every[1:2], "1")
 
 
 @pytest.mark.parametrize("route", ["GET /sessions", "GET /tasks"])
 async def test_sessions_and_tasks_are_gone_on_with_by_offset(http: httpx.AsyncClient, route: str) -> None:
-    every, _ = await asked(http, route)
-    assert (await asked(http, route, offset=1, limit=1)) == (every[1:2], "1")
-    assert (await asked(http, route, offset=1)) == (every[1:], None)
+    every, _ = await listed(http, route)
+    assert (await listed(http, route, offset=1, limit=1)) == (every[1:2], "1")
+    assert (await listed(http, route, offset=1)) == (every[1:], None)
 
 
 @pytest.mark.parametrize("route", ["GET /snapshot/log", "GET /snapshot/versions"])
 async def test_snapshots_are_gone_on_with_before_the_last_one(http: httpx.AsyncClient, route: str) -> None:
-    every, _ = await asked(http, route)
+    every, _ = await listed(http, route)
     oid = every[0].get("commit", every[0])["oid"]
-    assert (await asked(http, route, before=oid)) == (every[1:], None)
-    assert (await asked(http, route, before=oid, limit=1)) == (every[1:2], "1")
+    assert (await listed(http, route, before=oid)) == (every[1:], None)
+    assert (await listed(http, route, before=oid, limit=1)) == (every[1:2], "1")
 
 
 @pytest.mark.parametrize("uri", ["", f"{FILES}/1.md"])
 async def test_a_history_over_mcp_says_how_to_go_on(tmp_path: Path, uri: str) -> None:
     async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
-        await made(engine)
+        await filled(engine)
         context = ToolContext(engine, engine)
         whole = (await history.history(context, arguments.History(uri, limit=200))).split("\n")
-        told, before = whole[:1], 0
-        while len(told) <= len(whole):
+        lines, before = whole[:1], 0
+        while len(lines) <= len(whole):
             page = (await history.history(context, arguments.History(uri, limit=3, before=before))).split("\n")
             more = page[-1].startswith("[there are more: go on with before=")
-            told += page[1:-1] if more else page[1:]
+            lines += page[1:-1] if more else page[1:]
             if not more:
                 break
             before = int(page[-1].rpartition("=")[2].rstrip("]"))
-        assert told == whole
+        assert lines == whole
         assert len(whole) > 4
 
 

@@ -124,7 +124,7 @@ async def test_every_damaged_content_and_blob_is_found_by_a_check(data: Path) ->
 async def test_damage_is_found_by_itself_stands_in_readiness_and_goes_with_its_cause(data: Path) -> None:
     change_content(data)
     async with opened(data) as engine:
-        await until(engine, lambda said: said["content"].startswith("1 contents are damaged"))
+        await until(engine, lambda checks: checks["content"].startswith("1 contents are damaged"))
         assert A not in str(await engine.readiness())  # readiness is told to everybody
         await engine.write(A, "new words")
         await engine._ports.maintenance.prune(keep_s=0)
@@ -179,7 +179,7 @@ async def test_blobs_this_store_never_named_are_set_aside_and_found_again(data: 
         assert await engine.read(LARGE) == LONG
 
 
-async def test_what_retention_let_go_is_deleted(data: Path) -> None:
+async def test_content_beyond_retention_is_deleted(data: Path) -> None:
     (blob,) = blob_files(data)
     os.utime(blob, (1, 1))
     async with opened(data) as engine:
@@ -215,8 +215,8 @@ async def test_damaged_full_text_costs_that_part_alone_and_is_rebuilt_by_itself(
         for word in ("uniqueword7", "heronword"):
             answer = await engine.find(word)
             assert (answer.degraded, bool(answer.hits)) == ((), True)
-        told = (await engine.readiness()).checks["lexicon"]
-        assert told.startswith("was damaged and has been rebuilt")
+        check = (await engine.readiness()).checks["lexicon"]
+        assert check.startswith("was damaged and has been rebuilt")
         engine._housekeeping._maintenance._recreated_at["lexicon"] -= 601
         assert (await engine.readiness()).checks["lexicon"] == "ok"
 
@@ -324,7 +324,7 @@ async def test_a_damaged_derived_table_degrades_and_is_made_again_by_itself(
         assert ("catalog",) in {answer.degraded for answer in answers}
         assert table == "chunk" or all(answer.hits for answer in answers)
         assert (await engine.readiness()).checks["catalog"] != "ok" or "store" in engine._ports.derived.suspects
-        await until(engine, lambda said: "has been rebuilt" in said["catalog"], engine._housekeeping.round)
+        await until(engine, lambda checks: "has been rebuilt" in checks["catalog"], engine._housekeeping.round)
         await engine.wait(timeout_s=60)
         await everything_is_found(engine)
         assert await rows_of(engine) == before
@@ -342,7 +342,7 @@ async def test_a_damaged_index_of_a_table_degrades_and_is_made_again_by_itself(e
             answer = await engine.find("uniqueword7")
             assert answer.hits or answer.degraded == ("catalog",)
         engine._ports.derived.suspects.add("store")
-        await until(engine, lambda said: "has been rebuilt" in said["catalog"], engine._housekeeping.round)
+        await until(engine, lambda checks: "has been rebuilt" in checks["catalog"], engine._housekeeping.round)
         await engine.wait(timeout_s=60)
         assert await rows_of(engine) == before
         await everything_is_found(engine)
@@ -359,7 +359,7 @@ async def test_a_salvage_that_was_killed_goes_on_at_the_next_start(embedded: Pat
         assert (await engine.find("uniqueword7")).degraded == ("catalog",)
         assert "chunks" in (await engine.readiness()).checks["catalog"]
     async with Engine.open(embedded, worker="inside", embedder={"kind": "hash"}) as engine:
-        await until(engine, lambda said: said["catalog"] == "ok", engine._housekeeping.round)
+        await until(engine, lambda checks: checks["catalog"] == "ok", engine._housekeeping.round)
         await engine.wait(timeout_s=60)
         assert await rows_of(engine) == before
         await everything_is_found(engine)
@@ -385,7 +385,7 @@ async def test_a_damaged_table_with_content_is_named_with_the_remedy(embedded: P
 
 
 # ------------------------------------------------------------------ what is removed
-async def test_what_was_removed_and_purged_is_in_no_file_of_the_folder(tmp_path: Path) -> None:
+async def test_purged_text_is_in_no_file_of_the_data_folder(tmp_path: Path) -> None:
     words = (b"erasemefile", b"erasemetalk", b"erasemelarge")
 
     def left() -> set[str]:
@@ -437,7 +437,7 @@ async def test_a_damaged_segment_of_a_grown_file_is_refused_by_name_and_found_by
 
 # ------------------------------------------------------------------ what hangs on what
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "finding"),
     [
         ("INSERT INTO trash (node, at) VALUES (99999, 0)", "1 removed entries without a node"),
         ("INSERT INTO trash (node, at) SELECT max(id), 0 FROM node WHERE gone = 0", "1 removed entries that live"),
@@ -446,13 +446,13 @@ async def test_a_damaged_segment_of_a_grown_file_is_refused_by_name_and_found_by
         ("INSERT INTO segment VALUES (999, 0, x'00')", "1 segments without a stream"),
     ],
 )
-async def test_rows_that_hang_on_nothing_are_named_and_removed(data: Path, damage: str, said: str) -> None:
+async def test_rows_that_hang_on_nothing_are_named_and_removed(data: Path, damage: str, finding: str) -> None:
     c = sqlite3.connect(data / "recalld.db")
     c.execute(damage)
     c.commit()
     c.close()
     async with open_ledger_of(data) as ledger:
-        assert said in await ledger.maintenance.check()
+        assert finding in await ledger.maintenance.check()
         await ledger.maintenance.check(repair=True)
         assert await ledger.maintenance.check() == []
 

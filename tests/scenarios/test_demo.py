@@ -24,7 +24,7 @@ def _left_running() -> list[str]:
     return [line for line in words if f"{ROOT}/.demo" in line]
 
 
-def test_the_conversation_has_several_sessions_people_and_languages() -> None:
+def test_the_conversation_has_several_sessions_speakers_and_languages() -> None:
     sessions = CONVERSATION["sessions"]
     messages = [message for session in sessions for message in session["messages"]]
     speakers = Counter(message.get("peer_id", message["role"]) for message in messages)

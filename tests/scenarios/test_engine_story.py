@@ -11,7 +11,7 @@ from tests.tripwire import Tripwire
 DECISION = "I decided that we move to Lisbon in March."
 
 
-async def test_what_was_told_imported_and_written_is_there_after_a_restart(tmp_path: Path, tripwire: Tripwire) -> None:
+async def test_messages_imports_and_files_are_there_after_a_restart(tmp_path: Path, tripwire: Tripwire) -> None:
     data, docs = (
         tmp_path / "data",
         plant(tmp_path / "docs", {"refunds.md": "# Refunds\n\nThe window is thirty days.\n"}),

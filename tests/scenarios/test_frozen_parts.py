@@ -61,7 +61,7 @@ def frozen(of: type, method: str) -> Iterator[threading.Event]:
 
 
 async def finds(http: httpx.AsyncClient, route: str = "find") -> tuple[list[str], str]:
-    """What one question finds, and what it had to do without; health is asked meanwhile."""
+    """The hits of one search and its degraded parts; health is checked meanwhile."""
     asking = asyncio.ensure_future(http.post(f"/api/v1/search/{route}", json=QUERY))
     assert (await http.get("/health")).status_code == 200
     answer = await asking
@@ -105,16 +105,16 @@ async def test_the_stores_reads(tmp_path: Path) -> None:
         assert await finds(http) == ([HERON], "")
 
 
-async def test_more_reads_than_may_wait_are_told_at_once_when_to_come_back(tmp_path: Path) -> None:
+async def test_reads_beyond_the_queue_get_busy_at_once(tmp_path: Path) -> None:
     async with Engine.open(tmp_path, embedder={"kind": "none"}, worker="none", storage={"readers": READERS}) as engine:
         await engine.write(HERON, "the heron stood still by the water")
         with frozen(readers._ReaderPool, "_run"):
-            asked = [asyncio.ensure_future(engine.stat(HERON)) for _ in range(READERS + WAITING_MAX + 5)]
+            reads = [asyncio.ensure_future(engine.stat(HERON)) for _ in range(READERS + WAITING_MAX + 5)]
             await asyncio.sleep(0.01)
-            refused = [one for one in asked if one.done()]
+            refused = [one for one in reads if one.done()]
             assert {type(one.exception()) for one in refused} == {Busy}
             assert 5 <= len(refused) < 10  # the engine looks after itself there as well
-        answered = await asyncio.gather(*(one for one in asked if one not in refused))
+        answered = await asyncio.gather(*(one for one in reads if one not in refused))
         assert {str(node.uri) for node in answered} == {HERON}
 
 

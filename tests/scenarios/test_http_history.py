@@ -38,7 +38,7 @@ async def test_a_removal_and_a_move_are_undone(api: Api) -> None:
     assert await api("GET", "/content/read", params={"uri": A}) == "one"
 
 
-async def test_what_cannot_be_is_refused_in_the_envelope(api: Api) -> None:
+async def test_invalid_requests_are_refused_in_the_envelope(api: Api) -> None:
     await api("POST", "/content/write", json={"uri": A, "content": "one"})
     assert await api.refused("POST", "/log/undo", json={"seq": 99_999}) == (404, "NOT_FOUND")
     assert await api.refused("POST", "/log/undo", json={"seq": 1, "cause": "x"}) == (400, "INVALID_ARGUMENT")
@@ -49,7 +49,7 @@ async def test_what_cannot_be_is_refused_in_the_envelope(api: Api) -> None:
     assert await api.refused("POST", "/content/write", json=stale) == (409, "WRITE_CONFLICT")
 
 
-async def test_what_was_removed_is_purged_and_cannot_be_restored(api: Api) -> None:
+async def test_purged_removals_cannot_be_restored(api: Api) -> None:
     await api("POST", "/content/write", json={"uri": A, "content": "one"})
     await api("POST", "/content/write", json={"uri": f"{DIR}/b.md", "content": "two"})
     await api("DELETE", "/fs", params={"uri": A})

@@ -74,7 +74,7 @@ async def uploaded(client: Client, name: str, data: bytes) -> str:
     return str(sent["temp_file_id"])
 
 
-async def test_what_a_write_acknowledged_the_next_find_sees(client: Client) -> None:
+async def test_an_acknowledged_write_is_found_at_once(client: Client) -> None:
     uri = "viking://resources/notes/tea.md"
     await client("POST", "/content/write", json={"uri": uri, "content": "# Tea\n\nAna drinks oolong at dawn.\n"})
     assert await client.found("when does Ana drink oolong") == [uri]
@@ -112,8 +112,8 @@ async def test_an_upload_is_used_once(client: Client) -> None:
 
 
 async def test_a_message_is_findable_then_remembered(client: Client) -> None:
-    said = {"role": "user", "content": "I decided that we move to Lisbon in March."}
-    await client("POST", "/sessions/cc-1/messages", json=said)
+    sent = {"role": "user", "content": "I decided that we move to Lisbon in March."}
+    await client("POST", "/sessions/cc-1/messages", json=sent)
     (message,) = await client.found("Lisbon")
     assert message.startswith("viking://user/default/sessions/cc-1/messages/")
     commit = await client("POST", "/sessions/cc-1/commit", json={"keep_recent_count": 0})
@@ -123,7 +123,7 @@ async def test_a_message_is_findable_then_remembered(client: Client) -> None:
     context = await client("GET", "/sessions/cc-1/context", params={"token_budget": 4000})
     assert "Lisbon" in context["latest_archive_overview"]
     archive = await client("GET", "/sessions/cc-1/archives/archive_001")
-    assert [m["parts"][0]["text"] for m in archive["messages"]] == [said["content"]]
+    assert [m["parts"][0]["text"] for m in archive["messages"]] == [sent["content"]]
     found = await client(
         "POST", "/search/find", json={"query": "Lisbon", "include_provenance": True, "context_type": "memory"}
     )
@@ -186,8 +186,8 @@ async def test_accounts_never_meet(client: Client) -> None:
 async def test_a_batch_is_all_or_nothing(client: Client) -> None:
     root = "viking://resources/batch"
     good = {"uri": f"{root}/deep/a.md", "content": "alpha fern", "mode": "upsert"}
-    made = await client("POST", "/content/batch-write", json={"root_uri": root, "operations": [good], "wait": False})
-    assert made["created"] == [f"{root}/deep/a.md"]
+    written = await client("POST", "/content/batch-write", json={"root_uri": root, "operations": [good], "wait": False})
+    assert written["created"] == [f"{root}/deep/a.md"]
     bad = [{**good, "uri": f"{root}/b.md"}, {**good, "uri": "viking://resources/elsewhere.md"}]
     refusal = await client.refused("POST", "/content/batch-write", json={"root_uri": root, "operations": bad})
     assert refusal == (400, "INVALID_ARGUMENT")

@@ -99,7 +99,7 @@ async def test_settings_are_changed_and_taken_away(api: Api) -> None:
         ("POST", "/system/consistency", {}),
     ],
 )
-async def test_what_does_not_fit_is_400(api: Api, method: str, path: str, body: dict[str, Any]) -> None:
+async def test_invalid_requests_are_400(api: Api, method: str, path: str, body: dict[str, Any]) -> None:
     await api("POST", "/sessions", json={"session_id": "s"})
     assert await api.refused(method, path, json=body) == (400, "INVALID_ARGUMENT")
 
@@ -118,7 +118,7 @@ async def test_what_does_not_fit_is_400(api: Api, method: str, path: str, body: 
         ("POST", "/tasks/never/cancel", {}),
     ],
 )
-async def test_what_is_not_there_is_404(api: Api, method: str, path: str, request_: dict[str, Any]) -> None:
+async def test_missing_nodes_are_404(api: Api, method: str, path: str, request_: dict[str, Any]) -> None:
     assert await api.refused(method, path, **request_) == (404, "NOT_FOUND")
 
 

@@ -126,8 +126,8 @@ def _upload(r: Recalld, folder: Path) -> Path:
     return path
 
 
-def _told(r: Recalld, act: Act, folder: Path) -> str:
-    """All that a verb's answer or refusal can be drawn as."""
+def _shown(r: Recalld, act: Act, folder: Path) -> str:
+    """Every representation of a verb's answer or error."""
     try:
         answer = act(r, folder)
     except RecalldError as refused:
@@ -135,23 +135,28 @@ def _told(r: Recalld, act: Act, folder: Path) -> str:
     return f"{answer!r} {answer}"
 
 
-def embedded(tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str, asked: set[str], **kinds: str) -> None:
-    """Every verb of the library beside broken providers, then the search. ``asked``: paths that have to have been called."""
+def embedded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str, expected_paths: set[str], **kinds: str
+) -> None:
+    """Run every verb of the library beside broken providers, then search. ``expected_paths``: paths that must have been
+    requested."""
     caplog.set_level(logging.DEBUG)
     data = tmp_path / "data"
     with broken(fault) as fake:
         with blocking.open(data, **settings(fake, **kinds)) as store:
-            told = {name: _told(store, act, tmp_path) for name, act in VERBS.items()}
+            shown = {name: _shown(store, act, tmp_path) for name, act in VERBS.items()}
             until = time.monotonic() + ASKED_WITHIN_S
-            while asked - {one.path.rsplit("/", 1)[-1].split(":")[-1] for one in fake.seen}:
+            while expected_paths - {one.path.rsplit("/", 1)[-1].split(":")[-1] for one in fake.seen}:
                 assert time.monotonic() < until, f"asked only {[one.path for one in fake.seen]}"
                 time.sleep(0.02)
-            told |= {f"{name} again": _told(store, VERBS[name], tmp_path) for name in ("task", "readiness", "find")}
-            told["ports"] = repr(store._inner._ports) + repr(store._inner.config) + repr(store._inner.health_snapshot())
+            shown |= {f"{name} again": _shown(store, VERBS[name], tmp_path) for name in ("task", "readiness", "find")}
+            shown["ports"] = (
+                repr(store._inner._ports) + repr(store._inner.config) + repr(store._inner.health_snapshot())
+            )
             assert leaking(data) == []
         if fault != "refused":
             assert any(leaks(str(one.headers)) for one in fake.seen)  # it was sent, so it could come back
-    assert [name for name, text in told.items() if leaks(text)] == []
+    assert [name for name, text in shown.items() if leaks(text)] == []
     assert [record.getMessage() for record in caplog.records if leaks(record.getMessage() + str(vars(record)))] == []
     assert leaking(data) == []
 
@@ -343,14 +348,14 @@ def place(
         with serving(tmp_path / "data", **environment) as server:
             line = server.line()
             line.headers = {"X-API-Key": f"root{MARK}"}
-            made = line.ask("POST", "/admin/accounts", {"account_id": "acme", "admin_user_id": "ana"}).result
+            account = line.ask("POST", "/admin/accounts", {"account_id": "acme", "admin_user_id": "ana"}).result
             line.close()
             monkeypatch.setenv("RECALLD_URL", f"http://127.0.0.1:{server.port}")
-            monkeypatch.setenv("RECALLD_API_KEY", made["user_key"])
+            monkeypatch.setenv("RECALLD_API_KEY", account["user_key"])
             names = {"birds": "birds", "skill": "skill/fern", "data": "data"}
             values = {name: str(tmp_path / path) for name, path in names.items()}
             yield Place(
-                tmp_path, server, fake, made["user_key"], capfd,
+                tmp_path, server, fake, account["user_key"], capfd,
                 {**values, "folder": str(tmp_path / "packs"), "fake": fake.url},
             )  # fmt: skip
 
@@ -404,7 +409,7 @@ def nothing_shows(at: Place, shown: dict[str, str]) -> None:
     assert [name for name, text in shown.items() if leaks(text, secret)] == []
     assert leaking(at.folder / "data", secret) == []
     assert at.server.stop() == 0
-    log = at.server.said()
+    log = at.server.output()
     assert [line for line in log.splitlines() if leaks(line, secret)] == []
     assert log.count("\n") > 10
     alone = {name: at.run(*COMMANDS[name]) for name in ("fsck", "doctor")}
@@ -447,20 +452,20 @@ def test_the_tools_on_stdin_show_no_key(tmp_path: Path) -> None:
     client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
     calls = [("health", {}), ("write", {"uri": NOTE, "content": TEXT}), ("find", {"query": "heron"}), ("nothing", {})]
     with broken("quotes 401") as fake:
-        given = {
+        settings = {
             "KIND": "openai", "MODEL": "m", "DIMENSIONS": str(WIDTH), "BASE_URL": fake.url, "API_KEY": KEY,
         }  # fmt: skip
-        asked = message(1, "initialize", **client) + '{"jsonrpc":"2.0","method":"notifications/initialized"}\n'
-        asked += "".join(message(n, "tools/call", name=t, arguments=a) for n, (t, a) in enumerate(calls, 2))
+        messages = message(1, "initialize", **client) + '{"jsonrpc":"2.0","method":"notifications/initialized"}\n'
+        messages += "".join(message(n, "tools/call", name=t, arguments=a) for n, (t, a) in enumerate(calls, 2))
         with subprocess.Popen(
             [sys.executable, "-m", "recalld", "mcp", "--data", str(tmp_path / "data")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-            env={"PATH": "", "HOME": str(tmp_path)} | {f"RECALLD_EMBEDDER__{name}": value for name, value in given.items()},
+            env={"PATH": "", "HOME": str(tmp_path)} | {f"RECALLD_EMBEDDER__{name}": value for name, value in settings.items()},
         ) as process:  # fmt: skip
             assert process.stdin is not None
             assert process.stdout is not None
             answers = ""
-            for one in asked.splitlines(keepends=True):  # each answered before the next: calls overlap else
+            for one in messages.splitlines(keepends=True):  # each answered before the next: calls overlap else
                 process.stdin.write(one)
                 process.stdin.flush()  # its end would end the calls
                 answers += process.stdout.readline() if '"id"' in one else ""

@@ -17,7 +17,7 @@ NOTE = "viking://resources/heron.md"
 
 
 @pytest.mark.parametrize("module", [minilm, e5], ids=["minilm", "e5"])
-async def test_a_missing_extra_is_told_in_one_line_and_kills_no_work(
+async def test_a_missing_extra_is_logged_in_one_line_and_fails_no_job(
     tmp_path: Path, module: object, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -27,9 +27,9 @@ async def test_a_missing_extra_is_told_in_one_line_and_kills_no_work(
         keeper = Housekeeping(harness.ports, harness.engine.config, Watchdog())
         for _ in range(3):
             await keeper.round()
-        told = [record.getMessage() for record in caplog.records if "extra" in record.getMessage()]
-        assert len(told) == 1
-        assert f"pip install 'recalld[{kind}]'" in told[0]
+        messages = [record.getMessage() for record in caplog.records if "extra" in record.getMessage()]
+        assert len(messages) == 1
+        assert f"pip install 'recalld[{kind}]'" in messages[0]
         await harness.write(NOTE, "the heron stood still by the water")
         for job in await harness.lease(20):
             if job.kind == "embed":

@@ -23,7 +23,7 @@ from recalld.infra.watchdog import Watchdog
 from recalld.surfaces.http.app import create_app
 from recalld.surfaces.http.models.envelope import envelope_of
 from recalld.surfaces.http.models.usage import UsageResult
-from tests.fakes.provider import Asked, Provider, provider
+from tests.fakes.provider import Provider, ReceivedRequest, provider
 from tests.harness import Harness, harness_at, plant
 
 BIRDS = "viking://resources/birds"
@@ -35,9 +35,9 @@ HEALED_S = 20_000.0
 """Longer than any circuit stays open."""
 
 
-def says(asked: Asked) -> str:
+def says(request: ReceivedRequest) -> str:
     """Names what it was asked about, so that a test sees whose words it reads."""
-    question = asked.body["messages"][-1]["content"]
+    question = request.body["messages"][-1]["content"]
     if "Conversation:" in question and "[m0]" in question:
         memory = {"type": "events", "title": "A move", "text": "Ana moved to Lisbon zanzibar.", "messages": ["m0"]}
         return json.dumps({"memories": [memory]})
@@ -67,7 +67,7 @@ def questions(fake: Provider) -> list[str]:
     return [seen.body["messages"][-1]["content"].splitlines()[0] for seen in fake.seen]
 
 
-async def test_content_is_found_at_once_and_told_better_later(tmp_path: Path) -> None:
+async def test_content_is_found_at_once_and_described_by_the_model_later(tmp_path: Path) -> None:
     async with provider(says=says) as fake, harness_with(tmp_path, fake) as harness:
         await harness.write(HERON, "The heron stood still by the water.")
         assert await harness.found("heron water") == [HERON]
@@ -86,15 +86,15 @@ async def test_content_is_found_at_once_and_told_better_later(tmp_path: Path) ->
         assert "- heron.md: zanzibar Name: heron.md" in folder
 
 
-async def test_nobody_is_asked_twice_about_the_same(tmp_path: Path) -> None:
+async def test_equal_inputs_are_generated_once(tmp_path: Path) -> None:
     async with provider(says=says) as fake, harness_with(tmp_path, fake) as harness:
         await harness.write(HERON, "The heron stood still by the water.")
         await harness.settle()
-        asked = len(fake.seen)
-        assert asked == len(set(questions(fake)))
+        request_count = len(fake.seen)
+        assert request_count == len(set(questions(fake)))
         await harness.write(HERON, "The heron stood still by the water.")
         await harness.settle()
-        assert len(fake.seen) == asked
+        assert len(fake.seen) == request_count
         # Written anew with other words and back: the first answer is still known.
         await harness.write(HERON, "The heron flew.")
         await harness.settle()
@@ -110,14 +110,14 @@ async def test_a_store_at_rest_asks_nothing(tmp_path: Path) -> None:
         await harness.add(
             plant(tmp_path / "src", {f"d{i % 3}/f{i}.md": f"# File {i}\n\nWords of file {i}." for i in range(9)})
         )
-        asked = len(fake.seen)
+        request_count = len(fake.seen)
         await harness.append("s", "hello there")
         await harness.settle()
-        assert len(fake.seen) == asked
+        assert len(fake.seen) == request_count
         assert (await harness.queue("enrich")).dead == 0
 
 
-async def test_what_a_caller_wrote_stays(tmp_path: Path) -> None:
+async def test_tiers_written_by_a_caller_stay(tmp_path: Path) -> None:
     async with provider(says=says) as fake, harness_with(tmp_path, fake) as harness:
         await harness.write(HERON, "The heron stood still.")
         await harness.settle()
@@ -128,9 +128,7 @@ async def test_what_a_caller_wrote_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_whatever_the_model_does_the_extractive_words_stand_and_are_bettered_once_it_is_well(
-    tmp_path: Path, fault: str
-) -> None:
+async def test_extractive_tiers_stand_during_an_outage_and_are_replaced_after_it(tmp_path: Path, fault: str) -> None:
     async with provider(says=says, fault=fault) as fake:
         async with harness_with(tmp_path, fake, deadline_s=0.2) as harness:
             await harness.write(HERON, "The heron stood still by the water.")
@@ -164,18 +162,18 @@ async def test_whatever_the_model_does_the_extractive_words_stand_and_are_better
             assert not any(reason.startswith("model") for reason in keeper.readiness().reasons)
 
 
-async def test_a_model_that_talks_nonsense_is_not_asked_again_and_again(tmp_path: Path) -> None:
+async def test_unusable_output_is_not_retried_for_ever(tmp_path: Path) -> None:
     async with provider() as fake, harness_with(tmp_path, fake) as harness:
         await harness.write(HERON, "The heron stood still by the water.")
         await harness.settle()
-        asked = len(fake.seen)
+        request_count = len(fake.seen)
         await harness.write(f"{BIRDS}/stork.md", "The stork flew.")
         await harness.settle()
         assert "heron stood still" in await abstract(harness, HERON)
-        assert questions(fake)[asked:].count("Name: heron.md") == 0
+        assert questions(fake)[request_count:].count("Name: heron.md") == 0
 
 
-async def test_an_archive_is_told_and_learnt_from_by_the_model(tmp_path: Path) -> None:
+async def test_an_archive_is_summarised_and_memories_extracted_by_the_model(tmp_path: Path) -> None:
     async with provider(says=says) as fake, harness_with(tmp_path, fake) as harness:
         await harness.append("s", FACT)
         did = await harness.commit("s")
@@ -197,9 +195,9 @@ async def test_peers_words_are_read_apart(tmp_path: Path) -> None:
         await harness.append("s", FACT, {"role": "user", "content": "Miso is my cat's name.", "peer_id": "mara"})
         await harness.commit("s")
         await harness.settle()
-        asked = [s.body["messages"][-1]["content"] for s in fake.seen if "[m0]" in s.body["messages"][-1]["content"]]
-        assert len(asked) == 2
-        assert not any("Miso" in one and "Lisbon" in one for one in asked)
+        prompts = [s.body["messages"][-1]["content"] for s in fake.seen if "[m0]" in s.body["messages"][-1]["content"]]
+        assert len(prompts) == 2
+        assert not any("Miso" in one and "Lisbon" in one for one in prompts)
 
 
 async def test_the_cap_stops_calls_and_says_so_until_the_next_day(tmp_path: Path) -> None:
@@ -255,7 +253,7 @@ async def test_an_import_plans_no_more_calls_than_it_may(tmp_path: Path) -> None
         assert sum(q.startswith("Name: ") for q in questions(fake)) == 2
 
 
-async def test_the_store_s_owner_is_told_what_it_cost(tmp_path: Path) -> None:
+async def test_costs_show_calls_and_tokens(tmp_path: Path) -> None:
     async with provider(says=says) as fake, harness_with(tmp_path, fake) as harness:
         await harness.write(HERON, "The heron stood still.")
         await harness.settle()
@@ -283,7 +281,7 @@ async def test_an_embedder_behind_a_network_is_counted_too(tmp_path: Path) -> No
         assert row.tokens_in > 0
 
 
-async def test_a_house_without_a_writer_counts_and_leaves_nothing(harness: Harness) -> None:
+async def test_a_store_without_a_writer_has_no_pending_tiers(harness: Harness) -> None:
     await harness.write(HERON, "The heron stood still.")
     await harness.settle()
     assert (await harness.queue("enrich")).done == 0
@@ -301,10 +299,10 @@ async def test_a_model_configured_later_takes_up_what_is_there(tmp_path: Path) -
         await harness.settle()
         for uri in (HERON, BIRDS, OWN):
             assert (await abstract(harness, uri)).startswith("zanzibar")
-        asked = len(fake.seen)
+        request_count = len(fake.seen)
         await Housekeeping(harness.ports, load_config(None, data=harness.folder), Watchdog()).round()
         assert await harness.settle() == 0
-        assert len(fake.seen) == asked
+        assert len(fake.seen) == request_count
 
 
 async def test_a_text_the_model_could_not_read_is_taken_up_by_a_reindex(tmp_path: Path) -> None:
@@ -328,6 +326,6 @@ async def test_two_users_jobs_never_ask_about_the_same(tmp_path: Path) -> None:
                 for job in await harness.lease(8):
                     group.create_task(run_job(job, harness.ports))
             harness.clock.advance(1.5)
-        asked = [s.body["messages"][-1]["content"] for s in fake.seen]
-        assert len(asked) == len(set(asked))
+        prompts = [s.body["messages"][-1]["content"] for s in fake.seen]
+        assert len(prompts) == len(set(prompts))
         assert (await abstract(harness, f"{BIRDS}/ben.md")).startswith("zanzibar")

@@ -61,23 +61,23 @@ async def test_grep_counts_lines_as_read_does(harness: Harness) -> None:
 
 
 async def test_a_message_with_an_unknown_time_is_kept_and_named(harness: Harness) -> None:
-    told = await harness.append("s", {"role": "user", "content": "blue door", "created_at": "yesterday"})
-    assert told.unread_times == ("yesterday",)
+    receipt = await harness.append("s", {"role": "user", "content": "blue door", "created_at": "yesterday"})
+    assert receipt.unread_times == ("yesterday",)
     assert (await harness.found("blue door"))[0].startswith("viking://user/default/sessions/s")
 
 
 async def test_a_picture_in_a_message_costs_no_tokens_and_hides_no_words(harness: Harness) -> None:
     picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0K" * 40_000}}
     words = {"type": "text", "text": "This chart shows the tidal turbine output."}
-    told = await harness.append("s", {"role": "user", "content": [picture, words]})
-    assert told.pending_tokens < 100
+    receipt = await harness.append("s", {"role": "user", "content": [picture, words]})
+    assert receipt.pending_tokens < 100
     (hit,) = (await harness.engine.find("tidal turbine output")).hits
     assert "iVBOR" not in hit.abstract
 
 
 async def test_memories_lie_under_the_day_of_their_own_stamp(harness: Harness) -> None:
-    said = "I signed the lease on Elm Street with Greta today."
-    await harness.append("s", {"role": "user", "content": said, "created_at": "2026-05-01T02:00:00+08:00"})
+    text = "I signed the lease on Elm Street with Greta today."
+    await harness.append("s", {"role": "user", "content": text, "created_at": "2026-05-01T02:00:00+08:00"})
     await harness.commit("s")
     await harness.settle()
     assert any(path.startswith("events/2026/05/01/") for path in await harness.texts_below("viking://~/memories"))
@@ -93,12 +93,12 @@ async def test_a_session_may_be_named_in_any_script(harness: Harness, session: s
 @pytest.mark.parametrize(
     "session", ["a b", "a/b", "", "..", "a\u200bb", "se\u0301ance", "s" * 129, "会" * 100, "\ud83d"]
 )
-async def test_what_cannot_be_an_id_is_refused_in_words(harness: Harness, session: str) -> None:
+async def test_invalid_ids_are_refused_with_a_message(harness: Harness, session: str) -> None:
     with pytest.raises(Invalid, match="is not an identifier"):
         await harness.append(session, "x")
 
 
-async def test_keys_said_in_talk_stand_in_no_memory_and_no_summary(harness: Harness) -> None:
+async def test_keys_in_messages_are_in_no_memory_and_no_summary(harness: Harness) -> None:
     keys = (
         "AKIAIOSFODNN7EXAMPLE",
         "ghp_0123456789abcdefghijABCDEFGHIJ012345",
@@ -130,8 +130,8 @@ async def test_the_beginning_and_the_end_of_a_long_message_are_found_whatever_a_
 
 
 async def test_an_export_in_ascii_is_found_and_grepped_as_what_it_says(harness: Harness) -> None:
-    talk = json.dumps([{"title": "旅行计划", "parts": ["我对核桃过敏，十月去里斯本"]}])
-    await harness.write("viking://resources/conversations.json", talk)
+    conversations = json.dumps([{"title": "旅行计划", "parts": ["我对核桃过敏，十月去里斯本"]}])
+    await harness.write("viking://resources/conversations.json", conversations)
     assert await harness.found("核桃过敏") == ["viking://resources/conversations.json"]
     (match,) = (await harness.engine.grep("viking://resources", "核桃过敏")).matches
     assert (match.line, "我对核桃过敏" in match.content) == (1, True)

@@ -44,9 +44,9 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
     def run(*words: str) -> Any:
         code = main([*words, "--json"])
-        told = json.loads(capsys.readouterr().out)
-        assert (code == 0) is told["ok"]
-        return told["result"] if told["ok"] else told["error"]["code"]
+        answer = json.loads(capsys.readouterr().out)
+        assert (code == 0) is answer["ok"]
+        return answer["result"] if answer["ok"] else answer["error"]["code"]
 
     return run
 
@@ -54,8 +54,8 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_directory_goes_from_one_server_to_another(servers: tuple[str, str], run: Run, tmp_path: Path) -> None:
     full, empty = servers
     file = tmp_path / "docs.ovpack"
-    made = run("export", DOCS, str(tmp_path), "--url", full)
-    assert (made["file"], made["bytes"]) == (str(file), file.stat().st_size)
+    exported = run("export", DOCS, str(tmp_path), "--url", full)
+    assert (exported["file"], exported["bytes"]) == (str(file), file.stat().st_size)
     assert run("export", DOCS, str(file), "--url", full) == "CONFLICT"
     assert run("export", DOCS, str(file), "--force", "--url", full)["bytes"] > 0
     done = run("import", str(file), "viking://resources/from-afar", "--url", empty)
@@ -134,8 +134,8 @@ def test_a_workspace_comes_over_from_its_folder(servers: tuple[str, str], run: R
     (home / "resources" / "docs" / "odd\\name.md").write_text("odd")
     (home / "agent" / "nobody" / "memories").mkdir(parents=True)
     (home / "agent" / "nobody" / "memories" / "old.md").write_text("old")
-    with (home / "user/default/sessions/trip/messages.jsonl").open("a") as talk:
-        talk.write('{"id":"msg_quiet","role":"user","parts":[]}\n{"id":"msg_torn","role":"us')
+    with (home / "user/default/sessions/trip/messages.jsonl").open("a") as transcript:
+        transcript.write('{"id":"msg_quiet","role":"user","parts":[]}\n{"id":"msg_torn","role":"us')
     done = run("import-openviking", str(tmp_path / "data"), "--url", empty, "--account", "from-folder")
     brought(empty, "from-folder", quiet=1)
     not_read = " ".join(done["not_read"])
@@ -158,7 +158,7 @@ def test_a_workspace_comes_over_from_its_folder(servers: tuple[str, str], run: R
     assert again["messages"] == 0
 
 
-def test_a_folder_that_is_no_workspace_is_told_apart(servers: tuple[str, str], run: Run, tmp_path: Path) -> None:
+def test_a_folder_without_a_workspace_is_refused(servers: tuple[str, str], run: Run, tmp_path: Path) -> None:
     assert run("import-openviking", str(tmp_path), "--url", servers[1]) == "INVALID_ARGUMENT"
     for account in ("one", "two"):
         (tmp_path / "local" / account / "resources").mkdir(parents=True)

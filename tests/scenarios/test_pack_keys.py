@@ -15,11 +15,11 @@ TEA = "viking://user/ana/memories/preferences/ana/tea.md"
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with place_at(tmp_path / "data", mounted_apps={"/mcp": Mcp}) as made:
-        await made.people("acme/boss", "acme/ana", "acme/bob", "other/eve")
+    async with place_at(tmp_path / "data", mounted_apps={"/mcp": Mcp}) as place:
+        await place.people("acme/boss", "acme/ana", "acme/bob", "other/eve")
         body = {"uri": TEA, "content": "Ana likes oolong."}
-        assert (await made.ask("acme/ana", "POST", "/content/write", json=body)).status == 200
-        yield made
+        assert (await place.ask("acme/ana", "POST", "/content/write", json=body)).status == 200
+        yield place
 
 
 async def uploaded(place: Place, who: str, data: bytes) -> str:
@@ -36,28 +36,28 @@ async def test_packs_ask_for_a_users_key(place: Place, path: str, who: str, stat
 async def test_backups_are_for_administrators(place: Place) -> None:
     refused = await place.ask("acme/ana", "POST", "/pack/backup", json={})
     assert (refused.status, refused.code) == (403, "PERMISSION_DENIED")
-    made = await place.ask("acme/boss", "POST", "/pack/backup", json={})
-    assert made.status == 200
-    mine = await uploaded(place, "acme/ana", made.raw)
+    pack = await place.ask("acme/boss", "POST", "/pack/backup", json={})
+    assert pack.status == 200
+    mine = await uploaded(place, "acme/ana", pack.raw)
     assert (await place.ask("acme/ana", "POST", "/pack/restore", json={"temp_file_id": mine})).status == 403
-    theirs = await uploaded(place, "acme/boss", made.raw)
+    theirs = await uploaded(place, "acme/boss", pack.raw)
     body = {"temp_file_id": theirs, "on_conflict": "overwrite"}
     assert (await place.ask("acme/boss", "POST", "/pack/restore", json=body)).result["uri"] == "viking://"
 
 
 async def test_a_backup_holds_nothing_of_another_account(place: Place) -> None:
-    made = await place.ask("other/eve", "POST", "/pack/backup", json={})
-    assert b"preferences/ana" not in made.raw
+    pack = await place.ask("other/eve", "POST", "/pack/backup", json={})
+    assert b"preferences/ana" not in pack.raw
 
 
 async def test_a_user_exports_and_imports_in_their_own_tree_alone(place: Place) -> None:
     memories = "viking://user/ana/memories"
     assert (await place.ask("acme/bob", "POST", "/pack/export", json={"uri": memories})).status == 403
-    made = await place.ask("acme/ana", "POST", "/pack/export", json={"uri": memories})
-    sent = await uploaded(place, "acme/bob", made.raw)
+    pack = await place.ask("acme/ana", "POST", "/pack/export", json={"uri": memories})
+    sent = await uploaded(place, "acme/bob", pack.raw)
     body = {"temp_file_id": sent, "parent": "viking://user/ana", "on_conflict": "overwrite"}
     assert (await place.ask("acme/bob", "POST", "/pack/import", json=body)).status == 403
-    other = await uploaded(place, "acme/ana", made.raw)
+    other = await uploaded(place, "acme/ana", pack.raw)
     body["temp_file_id"] = other
     assert (await place.ask("acme/bob", "POST", "/pack/import", json=body)).status == 403
     body |= {"temp_file_id": sent, "parent": "viking://user/bob"}
@@ -72,8 +72,8 @@ async def test_a_download_asks_for_a_key_unless_it_has_a_ticket(place: Place) ->
     accept = {"Accept": "application/json, text/event-stream"}
     stolen = (await place.ask("acme/bob", "POST", "/mcp", json=body, headers=accept)).body["result"]
     assert stolen["isError"]
-    told = (await place.ask("acme/ana", "POST", "/mcp", json=body, headers=accept)).body["result"]
-    token = told["content"][0]["text"].rpartition("token=")[2]
+    result = (await place.ask("acme/ana", "POST", "/mcp", json=body, headers=accept)).body["result"]
+    token = result["content"][0]["text"].rpartition("token=")[2]
     got = await place.ask("no", "GET", "/content/download", params={"token": token})
     assert (got.status, got.raw) == (200, b"Ana likes oolong.")
     assert (await place.ask("no", "GET", "/content/download", params={"token": token})).status == 401

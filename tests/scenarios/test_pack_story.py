@@ -82,7 +82,7 @@ async def test_a_backup_is_restored(http: httpx.AsyncClient) -> None:
         ("export", {"uri": "viking://"}, "uri"),
     ],
 )
-async def test_what_does_not_fit_is_refused_by_name(
+async def test_invalid_fields_are_refused_by_name(
     http: httpx.AsyncClient, path: str, body: dict[str, Any], field: str
 ) -> None:
     answer = await http.post(f"{API}/pack/{path}", json=body)
@@ -92,21 +92,21 @@ async def test_what_does_not_fit_is_refused_by_name(
 
 @pytest.mark.parametrize("size", [0, 3, 65_536, 65_537, 3_000_000])
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "encoded_name"),
     [("日 本.md", "%E6%97%A5%20%E6%9C%AC.md"), ('a "b"; x=1\'.md', "a%20%22b%22%3B%20x%3D1%27.md")],
 )
 async def test_a_download_is_the_bytes_whatever_the_name(
-    http: httpx.AsyncClient, name: str, told: str, size: int
+    http: httpx.AsyncClient, name: str, encoded_name: str, size: int
 ) -> None:
     uri = f"viking://resources/{name}"
     await write(http, uri, "z" * size)
     got = await http.get(f"{API}/content/download", params={"uri": uri})
     assert (got.status_code, got.content) == (200, b"z" * size)
     assert got.headers["content-type"] == "application/octet-stream"
-    assert got.headers["content-disposition"] == f"attachment; filename*=UTF-8''{told}"
+    assert got.headers["content-disposition"] == f"attachment; filename*=UTF-8''{encoded_name}"
 
 
-async def test_what_is_no_file_is_not_downloaded(http: httpx.AsyncClient) -> None:
+async def test_directories_are_not_downloaded(http: httpx.AsyncClient) -> None:
     assert (await http.get(f"{API}/content/download", params={"uri": "viking://resources/no"})).status_code == 404
     assert (await http.get(f"{API}/content/download")).status_code == 400
     assert (await http.get(f"{API}/content/download", params={"uri": "viking://resources"})).status_code == 400
@@ -122,16 +122,16 @@ async def test_sidecars_and_views_can_be_downloaded(http: httpx.AsyncClient) -> 
         assert got.content
 
 
-async def call(http: httpx.AsyncClient, name: str, **given: Any) -> Any:
-    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": given}}
+async def call(http: httpx.AsyncClient, name: str, **arguments: Any) -> Any:
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
     headers = {"Accept": "application/json, text/event-stream", "X-OpenViking-User": "ana"}
     return (await http.post("/mcp", json=body, headers=headers)).json()["result"]
 
 
 async def test_an_agent_hands_out_a_file_once_without_a_key(http: httpx.AsyncClient) -> None:
     await write(http, "viking://user/ana/memories/preferences/ana/tea.md", "oolong")
-    told = (await call(http, "download", uri="viking://~/memories/preferences/ana/tea.md"))["content"][0]["text"]
-    address = told.splitlines()[-1]
+    text = (await call(http, "download", uri="viking://~/memories/preferences/ana/tea.md"))["content"][0]["text"]
+    address = text.splitlines()[-1]
     assert address.startswith("http://localhost/api/v1/content/download?token=")
     got = await http.get(address)
     assert (got.status_code, got.content) == (200, b"oolong")

@@ -31,15 +31,15 @@ async def test_a_find_tells_which_part_of_a_filter_it_ignored(client: Client, ro
     answer = await client.http.post(f"/api/v1/search/{route}", json=body)
     assert answer.headers["X-Recalld-Ignored"] == "name"
     assert answer.json()["result"]["total"] == 1
-    kept = await client.http.post(f"/api/v1/search/{route}", json={**body, "filter": NARROW["conds"][1]})
-    assert "X-Recalld-Ignored" not in kept.headers
+    response = await client.http.post(f"/api/v1/search/{route}", json={**body, "filter": NARROW["conds"][1]})
+    assert "X-Recalld-Ignored" not in response.headers
 
 
 async def test_a_block_and_a_count_tell_it_too(client: Client) -> None:
     body = {"query": "oolong", "mode": "context", "filter": NAMED}
     assert (await client.http.post("/api/v1/search/search", json=body)).headers["X-Recalld-Ignored"] == "name"
-    asked = {"filter": '{"op":"must","field":"active_count","conds":[1]}'}
-    counted = await client.http.get("/api/v1/debug/vector/count", params=asked)
+    params = {"filter": '{"op":"must","field":"active_count","conds":[1]}'}
+    counted = await client.http.get("/api/v1/debug/vector/count", params=params)
     assert counted.headers["X-Recalld-Ignored"] == "active_count"
 
 
@@ -98,7 +98,7 @@ async def test_a_document_is_read_at_the_address_the_original_gives_it(client: C
     assert "lorry" in await client("GET", "/content/abstract", params={"uri": f"{AT}/deploy"})
 
 
-async def test_what_really_is_there_comes_first(client: Client) -> None:
+async def test_an_existing_address_takes_precedence_over_an_alias(client: Client) -> None:
     await imported(client, DOCS)
     assert await client("GET", "/content/read", params={"uri": f"{AT}/guide/guide.md"}) == DOCS["guide/guide.md"]
     assert await client.found("words", target_uri=f"{AT}/guide") == [f"{AT}/guide/guide.md"]
@@ -134,8 +134,8 @@ async def test_addresses_without_a_user_are_the_callers_own(client: Client, area
     short = f"viking://user/{area}/tea.md"
     own = {"X-OpenViking-User": "ana"}
     body = {"uri": short, "content": "Ana drinks oolong"}
-    made = await client("POST", "/content/write", json=body, headers=own)
-    assert made["uri"] == f"viking://user/ana/{area}/tea.md"
+    written = await client("POST", "/content/write", json=body, headers=own)
+    assert written["uri"] == f"viking://user/ana/{area}/tea.md"
     assert "oolong" in await client("GET", "/content/read", params={"uri": short}, headers=own)
     found = await client.found("oolong", target_uri=f"viking://user/{area}", headers=own)
     assert found == [f"viking://user/ana/{area}/tea.md"]
@@ -156,8 +156,8 @@ BODY = "# Brew tea\n\nWarm the pot first.\n"
     ],
 )
 async def test_a_skill_without_a_description_is_taken(client: Client, data: Any, name: str) -> None:
-    kept = await client("POST", "/skills", json={"data": data, "wait": True, "timeout": 60})
-    assert kept["name"] == name
+    skill = await client("POST", "/skills", json={"data": data, "wait": True, "timeout": 60})
+    assert skill["name"] == name
     (listed,) = (await client("GET", "/skills"))["skills"]
     assert (listed["name"], listed["description"]) == (name, "Warm the pot first.")
     found = await client("POST", "/skills/find", json={"query": "warm the pot"})
@@ -175,9 +175,9 @@ async def test_an_uploaded_skill_is_named_by_its_folder(client: Client) -> None:
         assert (await client("POST", "/skills", json={"temp_file_id": sent}))["name"] == name
 
 
-async def test_a_missing_description_is_advice_and_an_error_where_asked(client: Client) -> None:
-    told = await client("POST", "/skills/validate", json={"data": BODY})
-    assert (told["valid"], told["name"], [one["code"] for one in told["warnings"]]) == (
+async def test_a_missing_description_is_a_warning_and_an_error_in_strict_mode(client: Client) -> None:
+    validated = await client("POST", "/skills/validate", json={"data": BODY})
+    assert (validated["valid"], validated["name"], [one["code"] for one in validated["warnings"]]) == (
         True,
         "brew-tea",
         ["no_front_matter"],
@@ -185,17 +185,17 @@ async def test_a_missing_description_is_advice_and_an_error_where_asked(client: 
     assert not (await client("POST", "/skills/validate", json={"data": BODY, "strict": True}))["valid"]
 
 
-async def test_an_upload_of_nobody_and_one_of_somebody_else_are_refused_alike(client: Client) -> None:
+async def test_unknown_and_foreign_uploads_are_refused_alike(client: Client) -> None:
     sent = await uploaded(client, "x.md", b"# X")
     used = await uploaded(client, "y.md", b"# Y")
     await client("POST", "/resources", json={"temp_file_id": used, "wait": True, "timeout": 60})
-    told = []
+    messages = []
     for upload_id, user in ((sent, "bob"), (used, "default"), ("upload_" + "0" * 32 + ".md", "default")):
         body = {"temp_file_id": upload_id}
         answer = await client.http.post("/api/v1/resources", json=body, headers={"X-OpenViking-User": user})
         assert answer.status_code == 403
-        told.append(answer.json()["error"]["message"].replace(upload_id, ""))
-    assert len(set(told)) == 1
+        messages.append(answer.json()["error"]["message"].replace(upload_id, ""))
+    assert len(set(messages)) == 1
 
 
 @pytest.mark.parametrize(

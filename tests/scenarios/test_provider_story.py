@@ -42,7 +42,7 @@ async def test_vectors_come_from_the_provider_and_are_found_by_meaning(tmp_path:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_whatever_the_embedder_does_recall_answers_and_says_so(tmp_path: Path, fault: str) -> None:
+async def test_recall_answers_and_reports_any_embedder_fault(tmp_path: Path, fault: str) -> None:
     async with provider() as fake, harness_at(tmp_path, embedder=behind(fake, deadline_s=0.3)) as harness:
         await wrote(harness)
         fake.fault = fault
@@ -55,14 +55,14 @@ async def test_whatever_the_embedder_does_recall_answers_and_says_so(tmp_path: P
         assert (await harness.engine.find("stork")).hits[0].abstract == "the stork flew"
 
 
-async def test_a_model_that_refuses_is_left_alone_until_it_may_be_asked(tmp_path: Path) -> None:
+async def test_a_rejected_key_pauses_calls_until_the_next_probe(tmp_path: Path) -> None:
     async with provider() as fake, harness_at(tmp_path, embedder=behind(fake)) as harness:
         await wrote(harness)
         fake.fault = "401"
         await harness.engine.find("heron one")
-        asked = len(fake.seen)
+        request_count = len(fake.seen)
         await harness.engine.find("heron two")
-        assert len(fake.seen) == asked
+        assert len(fake.seen) == request_count
         assert any(
             "embedding: paused: embedder openai:m answered 401" in r for r in (await harness.engine.readiness()).reasons
         )
@@ -70,7 +70,7 @@ async def test_a_model_that_refuses_is_left_alone_until_it_may_be_asked(tmp_path
         assert (provider_seen.circuit, provider_seen.failures, provider_seen.refused) == ("paused", 1, 1)
 
 
-async def test_what_could_not_be_embedded_is_when_the_provider_is_well_again(tmp_path: Path) -> None:
+async def test_missing_vectors_are_embedded_after_the_outage(tmp_path: Path) -> None:
     async with provider(fault="429", retry_after="0") as fake, harness_at(tmp_path, embedder=behind(fake)) as harness:
         await harness.write(HERON, "the heron stood still by the water")
         fake.fault = "ok"
@@ -123,9 +123,9 @@ async def test_questions_and_second_looks_stop_at_their_days_budget_and_are_coun
                 day for day in (await engine.facade(UsageOperations).costs(1)).days if day.provider == "openai:m"
             ]
             lacked = [(await engine.search(f"heron number {n}")).degraded for n in range(8)]
-            asked = 8 - before.calls_today
+            allowed_calls = 8 - before.calls_today
             assert lacked == [
-                (*(("embedder",) if n >= asked else ()), *(("reranker",) if n >= 2 else ())) for n in range(8)
+                (*(("embedder",) if n >= allowed_calls else ()), *(("reranker",) if n >= 2 else ())) for n in range(8)
             ]
             await keeper.round()
             reasons = keeper.readiness().reasons
@@ -133,7 +133,7 @@ async def test_questions_and_second_looks_stop_at_their_days_budget_and_are_coun
             costs = await engine.facade(UsageOperations).costs(1)
             counted = {(row.provider, row.operation): (row.calls, row.refused) for row in costs.rows}
             assert counted["openai:m", "embed"] == (before.calls_today, 0)
-            assert counted["openai:m", "question"] == (asked, 8 - asked)
+            assert counted["openai:m", "question"] == (allowed_calls, 8 - allowed_calls)
             assert counted["tei", "rerank"] == (2, 6)
             assert [(day.calls_today, day.state) for day in costs.days] == [(8, USED_UP), (2, USED_UP)]
             # The worker keeps to it as well: what is new is found by its words, and embedded tomorrow.

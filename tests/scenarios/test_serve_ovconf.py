@@ -17,10 +17,13 @@ def test_a_misspelt_key_stops_the_start_and_is_named(tmp_path: Path) -> None:
     assert "hush" not in done.stderr + done.stdout
 
 
-def test_what_has_no_effect_is_named_before_a_start_fails_for_another_reason(tmp_path: Path) -> None:
+def test_settings_without_effect_are_named_before_other_errors(tmp_path: Path) -> None:
     file = tmp_path / "ov.conf"
-    given = {"server": {"host": "192.0.2.1", "auth_mode": "dev", "workers": 4}, "storage": {"workspace": str(tmp_path)}}
-    file.write_text(json.dumps(given), encoding="utf-8")
-    said = sentences(refused("--config", str(file)))
-    assert said[0] == "ov.conf: server.workers has no effect here"
-    assert "auth_mode dev" in said[1]
+    settings = {
+        "server": {"host": "192.0.2.1", "auth_mode": "dev", "workers": 4},
+        "storage": {"workspace": str(tmp_path)},
+    }
+    file.write_text(json.dumps(settings), encoding="utf-8")
+    lines = sentences(refused("--config", str(file)))
+    assert lines[0] == "ov.conf: server.workers has no effect here"
+    assert "auth_mode dev" in lines[1]

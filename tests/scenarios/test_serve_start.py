@@ -31,12 +31,12 @@ def refused(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def sentences(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """What was said to a person: neither log lines nor a trace."""
+    """The lines written for a person: neither log lines nor a traceback."""
     assert "Traceback" not in done.stderr + done.stdout
     return [line for line in done.stderr.splitlines() if line and not line.startswith("{")]
 
 
-def test_a_caller_who_comes_too_early_is_told_when_to_come_back(tmp_path: Path) -> None:
+def test_a_request_before_the_store_is_open_gets_retry_after(tmp_path: Path) -> None:
     with serving(tmp_path / "store", wait=False) as server:
         server.await_port()
         line, statuses = server.line(), []
@@ -70,18 +70,18 @@ def test_a_folder_in_use_is_refused_in_one_sentence(server: Server) -> None:
     data = server.log.with_suffix("")
     done = refused("--data", str(data), "--port", "0")
     assert done.returncode == 5
-    said = sentences(done)
-    assert said[0] == f"error: another recalld has {data} open"
-    assert len(said) == 2
+    lines = sentences(done)
+    assert lines[0] == f"error: another recalld has {data} open"
+    assert len(lines) == 2
     assert server.line().ask("POST", "/sessions/unhurt/messages", MESSAGE).status == 200
 
 
 def test_a_port_in_use_is_refused_in_one_sentence_and_touches_nothing(server: Server, tmp_path: Path) -> None:
     done = refused("--data", str(tmp_path / "other"), "--port", str(server.port))
     assert done.returncode == 5
-    said = sentences(done)
-    assert said[0] == f"error: 127.0.0.1:{server.port} is in use by another program"
-    assert len(said) == 2
+    lines = sentences(done)
+    assert lines[0] == f"error: 127.0.0.1:{server.port} is in use by another program"
+    assert len(lines) == 2
     assert not (tmp_path / "other").exists()
 
 
@@ -102,8 +102,8 @@ def test_the_same_port_can_be_taken_again_at_once(tmp_path: Path) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     first = launch(tmp_path / "store", port=port)
-    kept = first.line()  # a client that stays connected leaves the port in TIME_WAIT
-    assert kept.ask("GET", "/health").status == 200
+    connection = first.line()  # a client that stays connected leaves the port in TIME_WAIT
+    assert connection.ask("GET", "/health").status == 200
     first.kill()
     second = launch(tmp_path / "store", port=port)
     try:

@@ -23,15 +23,16 @@ SHUTDOWN_S = 10.0
 
 @dataclass(slots=True)
 class Client:
-    """Appends until it is told goodbye; remembers what became of each."""
+    """Appends until the server closes the connection; records the outcome of each append."""
 
     sid: str
     acknowledged: list[str] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     cut: list[str] = field(default_factory=list)
 
-    def talk(self, port: int) -> None:
-        """One kept connection, as plugins have it, until the server hangs up after an answer or refuses a new one."""
+    def send_until_closed(self, port: int) -> None:
+        """Use one keep-alive connection, as plugins do, until the server closes it after an answer or refuses a new
+        one."""
         count, line = 0, Line(port, 30)
         while True:
             count += 1
@@ -72,7 +73,7 @@ def test_an_end_under_load_loses_nothing_and_leaves_nothing(tmp_path: Path) -> N
     packed = line.upload("files.zip", corpus.archive(0, 200))
     task = line.ask("POST", "/resources", {"temp_file_id": packed, "to": "viking://resources/many"}).result["task_id"]
     clients = [Client(f"c{n}") for n in range(4)]
-    threads = [threading.Thread(target=client.talk, args=(server.port,)) for client in clients]
+    threads = [threading.Thread(target=client.send_until_closed, args=(server.port,)) for client in clients]
     for thread in threads:
         thread.start()
     until(lambda: all(len(client.acknowledged) >= 10 for client in clients))
@@ -137,5 +138,5 @@ def test_an_end_before_it_is_ready_is_a_clean_end(tmp_path: Path) -> None:
         server: Server = launch(tmp_path / "store", wait=False)
         server.await_port()
         time.sleep(pause_s)
-        assert server.stop(30) == 0, server.said()
+        assert server.stop(30) == 0, server.output()
     assert left_of(tmp_path / "store") == []

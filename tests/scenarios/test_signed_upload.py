@@ -25,15 +25,20 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 async def signed(place: Place, path: str = "/home/ana/manual.md") -> str:
     """Where the tool tells Ana to send it."""
-    wish = {"path": path, "to": "viking://~/resources/manual"}
-    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "add_resource", "arguments": wish}}
-    told = await place.ask("acme/ana", "POST", "/mcp", json=body, headers=ACCEPT)
-    found = re.search(rf"({API}/resources/temp_upload\?token=[\w-]+)", told.text)
-    assert found, told.text
+    arguments = {"path": path, "to": "viking://~/resources/manual"}
+    body = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "add_resource", "arguments": arguments},
+    }
+    response = await place.ask("acme/ana", "POST", "/mcp", json=body, headers=ACCEPT)
+    found = re.search(rf"({API}/resources/temp_upload\?token=[\w-]+)", response.text)
+    assert found, response.text
     return found[1]
 
 
-async def test_what_is_sent_is_imported_at_once_as_its_owner(place: Place) -> None:
+async def test_a_signed_upload_is_imported_at_once_as_its_owner(place: Place) -> None:
     address = await signed(place)
     answer = await place.ask("no", "POST", address, files=SENT)
     assert answer.result["status"] == "success"
@@ -54,13 +59,18 @@ async def test_an_address_is_good_once_and_for_sending_alone(place: Place) -> No
         assert (refused.status, refused.code) == (401, "UNAUTHENTICATED")
 
 
-async def test_without_a_token_a_key_is_asked_for(place: Place) -> None:
+async def test_without_a_token_a_key_is_required(place: Place) -> None:
     assert (await place.ask("no", "POST", "/resources/temp_upload", files=SENT)).status == 401
 
 
-async def test_a_path_that_would_break_out_of_the_told_command_is_told_quoted(place: Place) -> None:
-    wish = {"path": "x'; rm -rf ~ #", "to": ""}
-    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "add_resource", "arguments": wish}}
-    told = await place.ask("acme/ana", "POST", "/mcp", json=body, headers=ACCEPT)
-    command = next(line for line in told.body["result"]["content"][0]["text"].splitlines() if "curl" in line)
+async def test_paths_in_the_suggested_command_are_shell_quoted(place: Place) -> None:
+    arguments = {"path": "x'; rm -rf ~ #", "to": ""}
+    body = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "add_resource", "arguments": arguments},
+    }
+    response = await place.ask("acme/ana", "POST", "/mcp", json=body, headers=ACCEPT)
+    command = next(line for line in response.body["result"]["content"][0]["text"].splitlines() if "curl" in line)
     assert "'file=@x'\"'\"'; rm -rf ~ #'" in command

@@ -34,7 +34,7 @@ def skill(name: str, description: str = "Waters plants on the balcony.", body: s
     return f"---\nname: {name}\ndescription: {description}\n---\n\n{body}\n"
 
 
-async def told(client: Client, method: str, path: str, pattern: str, **request: Any) -> Any:
+async def validated(client: Client, method: str, path: str, pattern: str, **request: Any) -> Any:
     """A success, checked against the route's model."""
     answer = await client.http.request(method, API + path, **request)
     assert answer.status_code == 200, answer.text
@@ -48,7 +48,7 @@ async def names(client: Client, **query: Any) -> list[str]:
 
 
 async def paths(client: Client, name: str) -> list[str]:
-    shown = await told(client, "GET", f"/skills/{name}", "/skills/{name}")
+    shown = await validated(client, "GET", f"/skills/{name}", "/skills/{name}")
     return [f["path"] for f in shown["files"]]
 
 
@@ -78,11 +78,11 @@ async def test_a_skill_is_added_listed_found_shown_and_deleted(client: Client) -
     assert found["skills"][0]["score"] > 0
     assert await client.found("tax questionnaire", context_type="skill") == [f"{OWN}/pdf-forms/SKILL.md"]
 
-    shown = await told(client, "GET", "/skills/pdf-forms", "/skills/{name}")
+    shown = await validated(client, "GET", "/skills/pdf-forms", "/skills/{name}")
     assert shown["content"] == FORMS
     assert shown["content_sha256"] == hashlib.sha256(FORMS.encode()).hexdigest()
 
-    gone = await told(client, "DELETE", "/skills/pdf-forms", "/skills/{name}")
+    gone = await validated(client, "DELETE", "/skills/pdf-forms", "/skills/{name}")
     assert (gone["uri"], gone["estimated_deleted_count"], gone["privacy_deleted"]) == (added["uri"], 2, False)
     assert await names(client) == []
     assert (await client("POST", "/skills/find", json={"query": "tax questionnaire"}))["skills"] == []
@@ -99,7 +99,7 @@ async def test_a_zip_brings_its_files_along_and_an_update_replaces_them_all(clie
     assert "task_id" not in added
     assert await client.refused("POST", "/skills", json={"temp_file_id": sent}) == (403, "PERMISSION_DENIED")
 
-    shown = await told(
+    shown = await validated(
         client, "GET", "/skills/pdf-forms", "/skills/{name}", params={"include_integrity": "true", "level": 1}
     )
     assert shown["content"] is None
@@ -117,7 +117,7 @@ async def test_a_zip_brings_its_files_along_and_an_update_replaces_them_all(clie
     # The second one has a file where the first had a folder.
     second = {"SKILL.md": FORMS + "More.\n", "notes": "now a file\n", "scripts/fill.py": "print(2)\n"}
     again = await uploaded(client, "x.zip", zipped(second))
-    updated = await told(client, "PUT", "/skills/pdf-forms", "/skills/{name}", json={"temp_file_id": again})
+    updated = await validated(client, "PUT", "/skills/pdf-forms", "/skills/{name}", json={"temp_file_id": again})
     assert updated["action"] == "update"
     assert await paths(client, "pdf-forms") == ["scripts", "scripts/fill.py", "SKILL.md", "notes"]
     assert await client("GET", "/content/read", params={"uri": f"{OWN}/pdf-forms/scripts/fill.py"}) == "print(2)\n"
@@ -181,7 +181,7 @@ async def test_ones_own_skills_come_before_the_agents_and_are_other_users_busine
         ({"data": skill("a"), "source_metadata": {"x": "y" * 20_000}}, "INVALID_ARGUMENT"),
     ],
 )
-async def test_what_is_no_skill_is_refused_and_leaves_nothing(client: Client, body: Any, code: str) -> None:
+async def test_invalid_skills_are_refused_and_leave_nothing(client: Client, body: Any, code: str) -> None:
     assert await client.refused("POST", "/skills", json=body) == (400, code)
     assert await names(client) == []
 
@@ -196,16 +196,16 @@ async def test_an_archive_without_or_with_several_skills_is_refused(client: Clie
 async def test_one_file_and_an_object_are_skills_too(client: Client) -> None:
     sent = await uploaded(client, "forms.md", FORMS.encode())
     assert (await client("POST", "/skills", json={"temp_file_id": sent}))["name"] == "pdf-forms"
-    made = {"name": "weather", "description": "Tells the weather.", "content": "Ask."}
+    data = {"name": "weather", "description": "Tells the weather.", "content": "Ask."}
     source = {"git": "x"}
-    await client("POST", "/skills", json={"data": made, "source_metadata": source})
+    await client("POST", "/skills", json={"data": data, "source_metadata": source})
     shown = await client("GET", "/skills/weather", params={"include_source": "true", "include_files": "false"})
     assert shown["source"] == source
     assert "files" not in shown
     assert "Ask." in shown["content"]
 
 
-async def test_a_skill_written_by_hand_is_listed_by_what_it_says(client: Client) -> None:
+async def test_a_hand_written_skill_is_listed_by_its_front_matter(client: Client) -> None:
     uri = f"{AGENT}/manual/SKILL.md"
     await client("POST", "/content/write", json={"uri": uri, "content": skill("manual", "Bakes bread.")})
     await client("POST", "/content/write", json={"uri": f"{AGENT}/broken/SKILL.md", "content": "no front matter"})
@@ -216,8 +216,8 @@ async def test_a_skill_written_by_hand_is_listed_by_what_it_says(client: Client)
 async def test_skills_go_where_their_user_has_chosen(client: Client) -> None:
     await client("PATCH", "/user-settings/add-locations", json={"skill_uri": AGENT})
     assert (await client("POST", "/skills", json={"data": FORMS}))["uri"] == f"{AGENT}/pdf-forms"
-    told = {"data": FORMS, "target_uri": "viking://~/skills"}
-    assert (await client("POST", "/skills", json=told))["uri"] == f"{OWN}/pdf-forms"
+    body = {"data": FORMS, "target_uri": "viking://~/skills"}
+    assert (await client("POST", "/skills", json=body))["uri"] == f"{OWN}/pdf-forms"
 
 
 async def test_a_skill_is_judged_without_being_stored(client: Client) -> None:
@@ -240,16 +240,18 @@ async def test_private_values_are_kept_in_versions(client: Client) -> None:
     assert await client.refused("GET", at) == (404, "NOT_FOUND")
     assert await client.refused("GET", "/privacy-configs/skill") == (404, "NOT_FOUND")
     assert await client.refused("POST", f"{at}/activate", json={"version": 1}) == (404, "NOT_FOUND")
-    first = await told(client, "POST", at, one, json={"values": {"token": "hunter2"}, "labels": {"by": "ana"}})
+    first = await validated(client, "POST", at, one, json={"values": {"token": "hunter2"}, "labels": {"by": "ana"}})
     assert (first["meta"]["active_version"], first["current"]["values"]) == (1, {"token": "hunter2"})
-    second = await told(client, "POST", at, one, json={"values": {"token": "swordfish"}, "change_reason": "leaked"})
+    second = await validated(
+        client, "POST", at, one, json={"values": {"token": "swordfish"}, "change_reason": "leaked"}
+    )
     assert (second["meta"]["latest_version"], second["meta"]["labels"]) == (2, {"by": "ana"})
     assert await client("GET", f"{at}/versions") == [1, 2]
-    old = await told(client, "GET", f"{at}/versions/1", one + "/versions/{number}")
+    old = await validated(client, "GET", f"{at}/versions/1", one + "/versions/{number}")
     assert old["values"] == {"token": "hunter2"}
-    back = await told(client, "POST", f"{at}/activate", one + "/activate", json={"version": 1})
+    back = await validated(client, "POST", f"{at}/activate", one + "/activate", json={"version": 1})
     assert (back["meta"]["active_version"], back["meta"]["latest_version"]) == (1, 2)
-    assert await told(client, "GET", at, one) == back
+    assert await validated(client, "GET", at, one) == back
     assert await client("GET", "/privacy-configs") == ["skill"]
     assert await client("GET", "/privacy-configs/skill") == ["pdf-forms"]
     for number in ("3", "0", "x", "-1", "9" * 30):
@@ -260,7 +262,7 @@ async def test_private_values_are_kept_in_versions(client: Client) -> None:
     assert third["meta"]["active_version"] == 3
 
 
-async def test_private_values_are_found_by_nobody(client: Client) -> None:
+async def test_private_values_are_never_found(client: Client) -> None:
     at = "/privacy-configs/mail/work"
     await client("POST", at, json={"values": {"password": "hunter2"}, "change_reason": "hunter2"})
     await client.settled()
@@ -305,5 +307,5 @@ async def test_with_a_skill_go_the_private_values_kept_for_it(client: Client) ->
     ("method", "path"),
     [("POST", "/scan"), ("PUT", "/a/b/field")],
 )
-async def test_what_is_not_served_says_so(client: Client, method: str, path: str) -> None:
+async def test_unimplemented_routes_answer_501(client: Client, method: str, path: str) -> None:
     assert await client.refused(method, f"/privacy-configs{path}") == (501, "UNIMPLEMENTED")

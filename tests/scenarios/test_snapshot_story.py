@@ -145,8 +145,8 @@ async def test_refusals_have_the_wires_codes(client: Client) -> None:
         ("PUT", "ignore", {"json": {"content": "!x"}}, 400),
         ("PUT", "ignore", {"json": {"content": "x" * 65_537}}, 400),
     ]
-    told = [(await client.refused(method, path, **request))[0] for method, path, request, _ in cases]
-    assert told == [status for *_, status in cases]
+    statuses = [(await client.refused(method, path, **request))[0] for method, path, request, _ in cases]
+    assert statuses == [status for *_, status in cases]
 
 
 async def test_snapshots_are_there_after_a_restart(tmp_path: Path, tripwire: Tripwire) -> None:

@@ -36,17 +36,17 @@ def test_a_twin_keeps_its_verbs_signature() -> None:
     assert Recalld.find.__doc__ == Workspace.find.__doc__
 
 
-def test_what_was_written_is_found(store: Recalld) -> None:
+def test_written_files_are_found(store: Recalld) -> None:
     store.write("viking://resources/harbour.md", "The harbour opens at six in the morning.")
     assert [str(hit.uri) for hit in store.find("when does the harbour open").hits] == ["viking://resources/harbour.md"]
 
 
-def test_what_was_said_is_found_before_it_is_committed(store: Recalld) -> None:
+def test_messages_are_found_before_the_session_commit(store: Recalld) -> None:
     store.append("trip", [{"role": "user", "content": "I am allergic to hazelnuts."}])
     assert "hazelnuts" in store.find("allergic to hazelnuts").hits[0].abstract
 
 
-def test_what_was_stored_is_there_after_opening_again(tmp_path: Path) -> None:
+def test_stored_content_is_there_after_reopening(tmp_path: Path) -> None:
     with blocking.open(tmp_path, embedder={"kind": "none"}) as store:
         store.write("viking://resources/a.md", "once")
     with blocking.open(tmp_path, embedder={"kind": "none"}) as store:

@@ -69,7 +69,7 @@ ROOT = {"auth_mode": "api_key", "account_id": "default", "user_id": "default", "
         (ROOT, {"user": "default"}, ("root key",)),
     ],
 )
-def test_a_key_acts_as_nobody_but_its_owner(
+def test_a_key_acts_only_as_its_owner(
     wire: Wire, whose: dict[str, str], claimed: dict[str, str], names: tuple[str, ...]
 ) -> None:
     _keyed(wire, whose)
@@ -93,7 +93,7 @@ def test_a_key_acts_as_nobody_but_its_owner(
         (None, {"user": "bob"}),
     ],
 )
-def test_a_key_acts_as_its_owner_and_where_it_names_nobody_as_anybody(
+def test_a_member_key_acts_as_its_owner_and_other_keys_as_any_user(
     wire: Wire, whose: dict[str, str] | None, claimed: dict[str, str]
 ) -> None:
     _keyed(wire, *([] if whose is None else [whose]))
@@ -108,14 +108,14 @@ def test_a_server_that_does_not_know_yet_whose_key_it_is_is_waited_for(wire: Wir
         client.ls()
 
 
-def test_without_a_claim_the_key_is_asked_nothing(wire: Wire) -> None:
+def test_without_a_user_the_key_is_not_checked(wire: Wire) -> None:
     wire.ok("GET /api/v1/fs/ls", [])
     with Client(wire.url, api_key="k" * 20) as client:
         client.ls()
     assert len(wire.requests) == 1
 
 
-def test_what_was_not_given_is_not_sent(wire: Wire, client: Client) -> None:
+def test_omitted_options_are_not_sent(wire: Wire, client: Client) -> None:
     wire.ok("POST /api/v1/search/find", {"memories": [], "resources": [], "skills": [], "total": 0})
     client.find("a question")
     assert wire.last.body == {"query": "a question", "target_uri": "", "limit": 10}
@@ -132,7 +132,7 @@ def test_booleans_are_sent_in_lower_case(wire: Wire, client: Client) -> None:
     }
 
 
-def test_what_was_missing_from_an_answer_is_told(wire: Wire, client: Client) -> None:
+def test_degraded_parts_are_on_the_answer(wire: Wire, client: Client) -> None:
     wire.ok("POST /api/v1/search/find", {"total": 0}, X_Recalld_Degraded="embedder, reranker", X_Process_Time="0.25")
     reply = client.find("x")
     assert (reply.degraded, reply.server_s) == (("embedder", "reranker"), 0.25)
@@ -202,13 +202,13 @@ _BUSY = Canned(503, {"status": "error", "error": {"code": "UNAVAILABLE", "messag
 _FOUND = Canned(200, {"status": "ok", "result": {"total": 0}})
 
 
-def test_a_busy_server_is_asked_again_after_the_time_it_names(wire: Wire, client: Client, pauses: list[float]) -> None:
+def test_a_busy_server_is_retried_after_retry_after(wire: Wire, client: Client, pauses: list[float]) -> None:
     wire.put("POST /api/v1/search/find", _BUSY, _BUSY, _FOUND)
     assert client.find("x").result == {"total": 0}
     assert pauses == [2.0, 2.0]
 
 
-def test_a_server_that_stays_busy_is_not_asked_for_ever(wire: Wire, client: Client) -> None:
+def test_a_busy_server_is_retried_a_limited_number_of_times(wire: Wire, client: Client) -> None:
     wire.put("POST /api/v1/search/find", _BUSY)
     with pytest.raises(Busy):
         client.find("x")
@@ -250,7 +250,7 @@ def test_a_write_whose_connection_broke_is_not_repeated(wire: Wire, client: Clie
     assert len(wire.requests) == 1
 
 
-def test_nobody_listening_says_how_to_start_a_server(pauses: list[float]) -> None:
+def test_a_refused_connection_names_the_serve_command(pauses: list[float]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -292,7 +292,7 @@ def test_waiting_for_a_task_ends_when_it_has_ended(wire: Wire, client: Client, p
     assert len(pauses) == 2
 
 
-def test_a_download_is_written_as_it_comes_and_a_broken_one_is_told(wire: Wire) -> None:
+def test_a_download_is_streamed_and_a_broken_one_raises(wire: Wire) -> None:
     wire.put("GET /file", Canned(200, {"a": 1}), Canned(200, {"a": 1}, {"Content-Length": "99", "Connection": "close"}))
     with Client(wire.url) as client:
         seen: list[tuple[int, int]] = []

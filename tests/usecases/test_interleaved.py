@@ -270,8 +270,8 @@ async def state(w: Workspace) -> Any:
         if not node.is_dir or node.tags:
             found[str(node.uri)] = (node.tags, data)
     for session in await tenant.sessions():
-        said = [(m.text, m.archive) for m in await tenant.messages(session.id)]
-        found[f"session {session.id}"] = (said, session.config, session.skills_used, session.memories_extracted)
+        messages = [(m.text, m.archive) for m in await tenant.messages(session.id)]
+        found[f"session {session.id}"] = (messages, session.config, session.skills_used, session.memories_extracted)
     member = await w._ports.registry.member(w.caller.account, "ana")
     account = await w._ports.registry.account(w.caller.account)
     found["settings"] = (
@@ -303,11 +303,11 @@ class Numbers:
 
 async def serial(harness: Harness, numbers: Numbers, verb: Act, intruder: Act, *, first: bool) -> tuple[Any, Any]:
     w = await furnished(harness, numbers.next())
-    said = None
+    answer = None
     for act in (intruder, verb) if first else (verb, intruder):
-        told = await outcome(act, w)
-        said = told if act is verb else said
-    return said, await state(w)
+        result = await outcome(act, w)
+        answer = result if act is verb else answer
+    return answer, await state(w)
 
 
 def _gated_workspace(ports: Ports, w: Workspace) -> Workspace:
@@ -333,16 +333,16 @@ async def test_its_outcome_is_that_of_some_serial_order(harness: Harness, name: 
         for at in range(POSITIONS_MAX):
             w = await furnished(harness, numbers.next())
             gate = Gate(at, lambda w=w, intruder=intruder: outcome(intruder, w))  # type: ignore[misc]
-            told = await outcome(case.verb, _gated_workspace(gated(harness.ports, gate), w))
+            result = await outcome(case.verb, _gated_workspace(gated(harness.ports, gate), w))
             if not gate.opened:
                 break
             holds = await state(w)
-            if told in {"NotFound", "Conflict", "Invalid"} if isinstance(told, str) else False:
+            if result in {"NotFound", "Conflict", "Invalid"} if isinstance(result, str) else False:
                 assert holds == only_theirs, f"{name} was refused at {at} and left something behind"
                 continue
-            answers = [said for said, then in orders if then == holds]
+            answers = [answer for answer, then in orders if then == holds]
             assert answers, f"{name} at {at}: the store is as after no serial order"
-            assert not case.answers or told in answers, f"{name} at {at}: answered as in no serial order"
+            assert not case.answers or result in answers, f"{name} at {at}: answered as in no serial order"
         else:
             raise AssertionError(f"{name} has no end")
 

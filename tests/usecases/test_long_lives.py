@@ -71,7 +71,7 @@ def grown(young: dict[str, int], old: dict[str, int]) -> dict[str, tuple[int, in
     return {name: (young[name], old[name]) for name in young if old[name] > 1.25 * young[name] + SLACK}
 
 
-async def talk(harness: Harness, messages: int, begin: int = 0) -> None:
+async def append_messages(harness: Harness, messages: int, begin: int = 0) -> None:
     for at in range(begin, begin + messages, 100):
         texts = [f"message {i} tells of amber and birch" for i in range(at, min(at + 100, begin + messages))]
         await harness.append("long", *texts)
@@ -90,9 +90,9 @@ async def test_a_long_session(harness: Harness, costs: Costs, size: int) -> None
             recall=lambda: harness.engine.search("amber", session_id="long", limit=2, target_uri="viking://resources"),
         )
 
-    await talk(harness, size)
+    await append_messages(harness, size)
     young = await look()
-    await talk(harness, 4 * size, size)
+    await append_messages(harness, 4 * size, size)
     assert grown(young, await look()) == {}
 
 

@@ -33,13 +33,13 @@ async def test_settings_of_an_account_that_two_change_are_both_there(harness: Ha
     met, at = True, 0
     while met:
         await mine.set_account("acme", {"z": 0, "a": None, "b": None})
-        told, met = await interleaved(
+        result, met = await interleaved(
             lambda ports: AdminOperations(ports, ADMIN).set_account("acme", {"a": 1}),
             lambda: mine.set_account("acme", {"b": 2}),
             harness.ports,
             at,
         )
-        assert told.settings["a"] == 1
+        assert result.settings["a"] == 1
         assert (await mine.account("acme")).settings == {"z": 0, "a": 1, **({"b": 2} if met else {})}
         at += 1
     assert at > 2
@@ -84,14 +84,14 @@ async def test_tags_added_by_two_are_all_there(harness: Harness) -> None:
 async def test_a_file_removed_while_its_folder_is_tagged_does_not_stop_the_others(harness: Harness) -> None:
     await harness.write(NOTE, "tea")
     await harness.write("viking://resources/notes/b.md", "coffee")
-    told, _ = await interleaved(
+    result, _ = await interleaved(
         lambda ports: IndexOperations(ports, Caller()).set_tags("viking://resources/notes", ["a=1"], recursive=True),
         lambda: harness.engine.rm(NOTE),
         harness.ports,
         2,
     )
     assert (await harness.engine.stat("viking://resources/notes/b.md")).tags == ("a=1",)
-    assert [str(uri) for uri in told.updated] == ["viking://resources/notes", "viking://resources/notes/b.md"]
+    assert [str(uri) for uri in result.updated] == ["viking://resources/notes", "viking://resources/notes/b.md"]
 
 
 async def test_a_file_moved_within_the_folder_meanwhile_is_tagged_where_it_is(harness: Harness) -> None:
@@ -115,7 +115,7 @@ async def test_tags_of_two_together_do_not_exceed_the_limit(harness: Harness) ->
     assert len((await harness.engine.stat(NOTE)).tags) == TAGS_MAX
 
 
-async def test_what_two_recalls_gave_a_session_is_all_in_its_log(harness: Harness) -> None:
+async def test_concurrent_recalls_are_both_in_the_recall_log(harness: Harness) -> None:
     await harness.engine.session_new("s")
     tenant = harness.ports.ledger.tenant(Caller())
     for uri in ("viking://resources/a", "viking://resources/b"):
@@ -234,7 +234,7 @@ async def test_twenty_versions_of_a_private_value_at_once_are_all_kept(harness: 
     assert await verbs.versions("skill", "fern") == list(range(1, 21))
 
 
-async def test_a_private_value_removed_meanwhile_begins_anew(harness: Harness) -> None:
+async def test_a_private_value_removed_concurrently_starts_at_version_one(harness: Harness) -> None:
     for at in range(3):
         await harness.engine.facade(PrivacyOperations).upsert("skill", "fern", {"n": 1})
 

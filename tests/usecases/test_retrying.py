@@ -12,7 +12,7 @@ from recalld.usecases.retrying import key_of, retrying
 from tests.harness import Harness
 
 
-async def test_what_was_changed_meanwhile_is_tried_again(harness: Harness) -> None:
+async def test_a_conflict_is_retried(harness: Harness) -> None:
     tries = 0
 
     async def attempt() -> int:
@@ -33,7 +33,7 @@ async def test_another_conflict_is_not_tried_again(harness: Harness) -> None:
         await retrying(attempt, "a", ports=harness.ports)
 
 
-async def test_what_never_comes_to_rest_ends_as_a_retryable_conflict(harness: Harness) -> None:
+async def test_endless_conflicts_end_as_a_retryable_conflict(harness: Harness) -> None:
     async def attempt() -> None:
         harness.clock.advance(7.0)
         raise Conflict("changed", code="ABORTED")
@@ -79,7 +79,7 @@ async def test_a_turn_that_does_not_come_is_busy_and_is_given_up() -> None:
         pass
 
 
-async def test_nothing_is_kept_of_those_who_left() -> None:
+async def test_cancelled_waiters_leave_no_state() -> None:
     turns = Turns()
     async with turns.of("a", "b", within_s=1.0):
         waiting = asyncio.create_task(turns.of("a", within_s=60.0).__aenter__())

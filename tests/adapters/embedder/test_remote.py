@@ -14,11 +14,11 @@ from recalld.domain.errors import Invalid, Upstream
 from tests.fakes.provider import WIDTH, Provider, provider, vector
 
 PLUGINS = [openai.plugin, cohere.plugin, voyage.plugin, jina.plugin, gemini.plugin]
-TOLD_APART = {"cohere": "input_type", "voyage": "input_type", "jina": "task"}
+INPUT_TYPE_FIELDS = {"cohere": "input_type", "voyage": "input_type", "jina": "task"}
 
 
 @asynccontextmanager
-async def talking(plugin: Any, fake: Provider, **more: Any) -> AsyncIterator[Any]:
+async def connected(plugin: Any, fake: Provider, **more: Any) -> AsyncIterator[Any]:
     settings = {"base_url": fake.url, "api_key": "k", "model": "m", "dimensions": WIDTH, **more}
     embedder = plugin.make(plugin.settings(**settings))
     yield embedder
@@ -27,7 +27,7 @@ async def talking(plugin: Any, fake: Provider, **more: Any) -> AsyncIterator[Any
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda p: p.name)
 async def test_every_vendor_gives_unit_vectors_in_order(plugin: Any) -> None:
-    async with provider() as fake, talking(plugin, fake) as embedder:
+    async with provider() as fake, connected(plugin, fake) as embedder:
         got = await embedder.embed(["red apple", "", "a boat at sea"])
     assert got.shape == (3, WIDTH)
     assert not got[1].any()
@@ -36,18 +36,18 @@ async def test_every_vendor_gives_unit_vectors_in_order(plugin: Any) -> None:
     assert "k" in str(key)
 
 
-@pytest.mark.parametrize("plugin", [p for p in PLUGINS if p.name in TOLD_APART], ids=lambda p: p.name)
-async def test_questions_and_documents_are_told_apart(plugin: Any) -> None:
-    async with provider() as fake, talking(plugin, fake) as embedder:
+@pytest.mark.parametrize("plugin", [p for p in PLUGINS if p.name in INPUT_TYPE_FIELDS], ids=lambda p: p.name)
+async def test_queries_and_documents_have_their_own_input_type(plugin: Any) -> None:
+    async with provider() as fake, connected(plugin, fake) as embedder:
         await embedder.embed(["where"], query=True)
         await embedder.embed(["here"])
-    asked, kept = (seen.body[TOLD_APART[plugin.name]] for seen in fake.seen)
-    assert "query" in asked
-    assert asked != kept
+    query_type, document_type = (seen.body[INPUT_TYPE_FIELDS[plugin.name]] for seen in fake.seen)
+    assert "query" in query_type
+    assert query_type != document_type
 
 
 async def test_prefixes_go_before_each_text_and_name_another_model() -> None:
-    async with provider() as fake, talking(openai.plugin, fake, prefix_query="query: ") as embedder:
+    async with provider() as fake, connected(openai.plugin, fake, prefix_query="query: ") as embedder:
         await embedder.embed(["where"], query=True)
         await embedder.embed(["here"])
         plain = openai.plugin.make(openai.plugin.settings(model="m", dimensions=WIDTH))
@@ -57,7 +57,7 @@ async def test_prefixes_go_before_each_text_and_name_another_model() -> None:
 
 
 async def test_a_batch_is_sent_in_parts_that_fit_the_token_budget() -> None:
-    async with provider() as fake, talking(openai.plugin, fake, batch_tokens_max=10, tokens_max=8) as embedder:
+    async with provider() as fake, connected(openai.plugin, fake, batch_tokens_max=10, tokens_max=8) as embedder:
         got = await embedder.embed(["a" * 32, "b" * 32, "字" * 20])
     assert got.shape == (3, WIDTH)
     assert [len(seen.body["input"]) for seen in fake.seen] == [1, 1, 1]
@@ -66,13 +66,13 @@ async def test_a_batch_is_sent_in_parts_that_fit_the_token_budget() -> None:
 
 @pytest.mark.parametrize("fault", ["dimensions", "garbage"])
 async def test_an_answer_of_another_shape_is_the_providers_failure(fault: str) -> None:
-    async with provider(fault=fault) as fake, talking(openai.plugin, fake) as embedder:
+    async with provider(fault=fault) as fake, connected(openai.plugin, fake) as embedder:
         with pytest.raises(Upstream) as failed:
             await embedder.embed(["red"])
     assert failed.value.details["kind"] == "format"
 
 
-async def test_a_model_of_unknown_width_needs_to_be_told_it() -> None:
+async def test_a_model_of_unknown_width_requires_the_setting() -> None:
     with pytest.raises(Invalid, match="dimensions of some-model"):
         openai.plugin.make(openai.plugin.settings(model="some-model"))
 

@@ -24,11 +24,11 @@ TIERS = json.dumps({"abstract": "About herons.", "overview": "- fishing"})
 
 
 @asynccontextmanager
-async def asked(plugin: Any, fake: Provider, **settings: Any) -> AsyncIterator[tuple[Model, CallBudget]]:
-    made = plugin.make(plugin.settings(base_url=fake.url, model="m", api_key="k", **settings))
+async def connected(plugin: Any, fake: Provider, **settings: Any) -> AsyncIterator[tuple[Model, CallBudget]]:
+    model = plugin.make(plugin.settings(base_url=fake.url, model="m", api_key="k", **settings))
     budget = CallBudget(100_000, 100, 60.0)
-    yield made.on(budget), budget
-    await made.close()
+    yield model.on(budget), budget
+    await model.close()
 
 
 @pytest.mark.loop_may_block  # no loop here
@@ -39,7 +39,7 @@ def test_every_prompt_says_the_version_it_has() -> None:
 
 
 @pytest.mark.loop_may_block  # no loop here
-def test_what_is_quoted_cannot_end_its_quotation() -> None:
+def test_quoted_text_cannot_close_its_quotation() -> None:
     words = asking.load()
     plain = asking.document(words, name="a.md", text="words")
     mark = plain.user.split("<data ")[1][:12]
@@ -51,7 +51,7 @@ def test_what_is_quoted_cannot_end_its_quotation() -> None:
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda p: p.name)
 async def test_every_vendor_writes_tiers_and_tells_what_they_cost(plugin: Any) -> None:
-    async with provider(says=lambda _: TIERS) as fake, asked(plugin, fake) as (model, budget):
+    async with provider(says=lambda _: TIERS) as fake, connected(plugin, fake) as (model, budget):
         tiers = await model.tiers_of_document("heron.md", HERON)
         assert (tiers.abstract, tiers.overview) == ("About herons.", "- fishing")
         assert tiers.made_by == f"{plugin.name}:m@{asking.VERSION}"
@@ -64,10 +64,10 @@ async def test_every_vendor_writes_tiers_and_tells_what_they_cost(plugin: Any) -
     assert "The heron stood still." in fake.seen[0].body["messages"][-1]["content"]
 
 
-async def test_a_server_that_knows_no_schema_is_asked_more_simply_and_that_is_remembered() -> None:
+async def test_a_server_without_json_schema_falls_back_to_json_object_and_stays_there() -> None:
     async with (
         provider(says=lambda _: TIERS, forms=("json_object",)) as fake,
-        asked(openai.plugin, fake) as (model, budget),
+        connected(openai.plugin, fake) as (model, budget),
     ):
         await model.tiers_of_document("heron.md", HERON)
         await model.tiers_of_archive(TALK)
@@ -77,10 +77,10 @@ async def test_a_server_that_knows_no_schema_is_asked_more_simply_and_that_is_re
         assert budget.tokens_in == 20
 
 
-async def test_a_server_that_knows_no_form_at_all_is_asked_in_words() -> None:
+async def test_a_server_without_response_formats_gets_the_format_in_the_prompt() -> None:
     async with (
         provider(says=lambda _: f"Gladly: {TIERS}", forms=()) as fake,
-        asked(openai.plugin, fake) as (model, _),
+        connected(openai.plugin, fake) as (model, _),
     ):
         assert (await model.tiers_of_document("heron.md", HERON)).abstract == "About herons."
         assert "response_format" not in fake.seen[-1].body
@@ -88,15 +88,15 @@ async def test_a_server_that_knows_no_form_at_all_is_asked_in_words() -> None:
 
 @pytest.mark.parametrize("fault", ["garbage", "500", "429", "401", "reset"])
 async def test_a_broken_answer_is_the_providers_failure(fault: str) -> None:
-    async with provider(fault=fault) as fake, asked(openai.plugin, fake) as (model, budget):
+    async with provider(fault=fault) as fake, connected(openai.plugin, fake) as (model, budget):
         with pytest.raises(Upstream):
             await model.tiers_of_document("heron.md", HERON)
         assert budget.calls == 1
         assert (budget.tokens_in > 0) == (fault == "garbage")
 
 
-async def test_words_of_no_use_are_told_from_a_broken_provider() -> None:
-    async with provider() as fake, asked(openai.plugin, fake) as (model, budget):
+async def test_useless_answers_are_not_provider_failures() -> None:
+    async with provider() as fake, connected(openai.plugin, fake) as (model, budget):
         with pytest.raises(Invalid, match="no abstract"):
             await model.tiers_of_document("heron.md", HERON)
         with pytest.raises(Invalid, match="no list"):
@@ -105,29 +105,29 @@ async def test_words_of_no_use_are_told_from_a_broken_provider() -> None:
 
 
 async def test_an_answer_that_was_cut_off_still_counts() -> None:
-    async with provider(says=lambda _: TIERS[:-5]) as fake, asked(openai.plugin, fake) as (model, _):
+    async with provider(says=lambda _: TIERS[:-5]) as fake, connected(openai.plugin, fake) as (model, _):
         assert (await model.tiers_of_document("heron.md", HERON)).overview == "- fish"
 
 
 async def test_memories_quote_the_messages_they_name_and_no_others() -> None:
-    told = {
+    answer = {
         "memories": [
             {"type": "events", "title": "../../etc", "text": "Moved to town 1.", "messages": ["m1", "m77"]},
             {"type": "events", "title": "Invented", "text": "Flew to the moon.", "messages": ["m9"]},
         ]
     }
-    async with provider(says=lambda _: json.dumps(told)) as fake, asked(openai.plugin, fake) as (model, _):
+    async with provider(says=lambda _: json.dumps(answer)) as fake, connected(openai.plugin, fake) as (model, _):
         (found,) = await model.memories(TALK)
         assert found.message_ids == ("id1",)
         assert found.path.startswith("events/2023/11/14/etc_")
         assert "> I moved to town 1." in found.text
 
 
-async def test_a_directory_too_large_for_one_question_is_told_in_part() -> None:
+async def test_a_directory_too_large_for_one_prompt_is_truncated() -> None:
     children = tuple(Child(f"file_{i}.md", i % 2 == 0, "words " * 40) for i in range(200))
     async with (
         provider(says=lambda _: TIERS) as fake,
-        asked(openai.plugin, fake, input_tokens_max=500) as (model, _),
+        connected(openai.plugin, fake, input_tokens_max=500) as (model, _),
     ):
         await model.tiers_of_directory("viking://resources/docs", "docs", children, 1_000)
         question = fake.seen[0].body["messages"][-1]["content"]
@@ -138,11 +138,11 @@ async def test_a_directory_too_large_for_one_question_is_told_in_part() -> None:
 
 async def test_no_call_is_made_that_the_day_has_no_room_for() -> None:
     async with provider(says=lambda _: TIERS) as fake:
-        made = openai.plugin.make(openai.plugin.settings(base_url=fake.url))
+        model = openai.plugin.make(openai.plugin.settings(base_url=fake.url))
         for budget in (CallBudget(1_000, 100, 60.0), CallBudget(100_000, 0, 60.0)):
             with pytest.raises(Busy) as full:
-                await made.on(budget).tiers_of_document("heron.md", HERON)
+                await model.on(budget).tiers_of_document("heron.md", HERON)
             assert full.value.retry_after_s == 60.0
             assert (budget.calls, budget.refused) == (0, 1)
-        await made.close()
+        await model.close()
         assert fake.seen == []

@@ -158,7 +158,7 @@ def test_a_table_gives_columns_and_rows() -> None:
     assert document.facts == {"shape": "CSV table of 2 rows", "columns": "name, age", "first row": "Ana, 3"}
 
 
-def test_what_is_not_parsed_yet_is_found_by_name_and_says_so() -> None:
+def test_unparsed_formats_are_found_by_name_with_a_warning() -> None:
     document = PARSERS.parse("papers/report.pdf", b"%PDF-1.7\n" + b"\x00" * 1_234_000)
     assert document.text == ""
     assert document.summary == "PDF document report.pdf, 1.2 MB, not parsed yet: found by name only"

@@ -27,7 +27,7 @@ CELLS = [
 
 
 @pytest.mark.parametrize(
-    ("name", "source", "said"),
+    ("name", "source", "indexed"),
     [
         ("a.json", json.dumps({"title": "旅行计划", "parts": ["我对核桃过敏"]}), "我对核桃过敏"),
         ("a.jsonl", json.dumps({"text": "München 😀"}) + "\n", "München 😀"),
@@ -38,10 +38,10 @@ CELLS = [
         ("a.json", '{"line": "one\\ntwo \\"three\\""}', 'one\ntwo "three"'),
     ],
 )
-def test_escaped_characters_are_indexed_as_themselves_under_their_keys(name: str, source: str, said: str) -> None:
+def test_escaped_characters_are_indexed_as_themselves_under_their_keys(name: str, source: str, indexed: str) -> None:
     document = PARSERS.parse(name, source.encode())
     assert document.text == source
-    assert said in document.indexable
+    assert indexed in document.indexable
     assert document.indexable[:6] == source[:6]
 
 
@@ -63,7 +63,7 @@ def test_a_notebook_is_its_cells_without_pictures() -> None:
 
 
 @pytest.mark.parametrize("source", ["{}", "[]", '{"nbformat": 4}', '{"nbformat": 4, "cells": 7}', "not json", ""])
-def test_what_is_called_a_notebook_and_is_none_is_still_a_document(source: str) -> None:
+def test_an_invalid_notebook_is_still_a_document(source: str) -> None:
     assert PARSERS.parse("a.ipynb", source.encode()).text == source
 
 

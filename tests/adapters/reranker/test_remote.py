@@ -39,7 +39,7 @@ async def test_a_server_of_ones_own_needs_its_address() -> None:
 
 
 @pytest.mark.parametrize("where", ["/v1/rerank", "/compatible-api/v1/reranks", "/rerank?version=2"])
-async def test_an_endpoint_in_full_is_asked_as_it_is(where: str) -> None:
+async def test_a_full_endpoint_url_is_used_unchanged(where: str) -> None:
     async with provider() as fake:
         url = f"http://127.0.0.1:{fake.port}{where}"
         reranker = openai.plugin.make(openai.plugin.settings(base_url=url, api_key="k", model="m"))

@@ -18,9 +18,9 @@ from recalld.ports.source import Choice, Found, Skipped
 
 
 def packed(path: Path, *entries: tuple[str | zipfile.ZipInfo, bytes]) -> Path:
-    with zipfile.ZipFile(path / "in.zip", "w", zipfile.ZIP_DEFLATED) as made:
+    with zipfile.ZipFile(path / "in.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in entries:
-            made.writestr(name, data, compress_type=zipfile.ZIP_DEFLATED)
+            archive.writestr(name, data, compress_type=zipfile.ZIP_DEFLATED)
     return path / "in.zip"
 
 
@@ -145,7 +145,7 @@ def test_an_absurd_directory_is_refused_before_it_is_read(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"no zip at all" * 100, b"PK\x05\x06" + b"\xff" * 18])
-def test_what_is_no_zip_is_refused(tmp_path: Path, data: bytes) -> None:
+def test_files_other_than_zip_are_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "in.zip"
     path.write_bytes(data)
     with pytest.raises(Invalid):
@@ -174,7 +174,7 @@ def test_a_zip_in_a_zip_is_one_file_and_is_not_opened(tmp_path: Path) -> None:
     assert list(opened(packed(tmp_path, ("inner.zip", inner))).entries()) == [Found("inner.zip", len(inner))]
 
 
-def test_a_name_that_stands_twice_is_told(tmp_path: Path) -> None:
+def test_a_duplicate_name_is_reported(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="Duplicate"):
         path = packed(tmp_path, ("a.md", b"old"), ("a.md", b"new"))
     source = opened(path)
@@ -204,7 +204,7 @@ def test_names_without_the_utf8_mark_are_read_as_their_machine_wrote_them(
     assert list(opened(path).entries()) == [Found(name, 2)]
 
 
-def test_the_utf8_mark_is_believed(tmp_path: Path) -> None:
+def test_the_utf8_flag_is_trusted(tmp_path: Path) -> None:
     assert list(opened(packed(tmp_path, ("Übersicht.md", b"x"), ("资料.md", b"y"))).entries()) == [
         Found("Übersicht.md", 1),
         Found("资料.md", 1),

@@ -54,7 +54,7 @@ def test_a_ring_of_folders_is_not_walked(root: Path) -> None:
     assert found["loop"]
 
 
-def test_a_pipe_is_no_document_and_stops_nobody(root: Path) -> None:
+def test_a_named_pipe_is_skipped_without_blocking(root: Path) -> None:
     os.mkfifo(root / "pipe.md")
     os.mkfifo(root / "docs" / ".gitignore")
     assert entries(root)["pipe.md"] == "no regular file"

@@ -64,10 +64,10 @@ def retriever_default_target():
 
 @step
 def history():
-    told = OpenVikingChatMessageHistory("lc-1", client=ov)
-    told.add_messages([HumanMessage("We move to Lisbon in March."), AIMessage("Noted.")])
-    before = [[m.type, m.content] for m in told.messages]
-    told.clear()
+    chat = OpenVikingChatMessageHistory("lc-1", client=ov)
+    chat.add_messages([HumanMessage("We move to Lisbon in March."), AIMessage("Noted.")])
+    before = [[m.type, m.content] for m in chat.messages]
+    chat.clear()
     return [before, len(OpenVikingChatMessageHistory("lc-1", client=ov).messages)]
 
 
@@ -75,14 +75,14 @@ def history():
 def recorder():
     policy = OpenVikingCommitPolicy(mode="always")
     call = {"id": "t1", "name": "ls", "args": {"path": "."}}
-    said = [
+    messages = [
         HumanMessage("List the files."),
         AIMessage("", tool_calls=[call]),
         ToolMessage("a.md b.md", tool_call_id="t1", name="ls"),
         AIMessage("There are two files: a.md and b.md."),
     ]
     one = OpenVikingSessionRecorder(client=ov, commit_policy=policy)
-    wrote = one.record("lc-2", said)
+    wrote = one.record("lc-2", messages)
     one.flush("lc-2")
     ov.wait_processed()
     return [wrote.messages_written, ov.get_session("lc-2"), ov.get_session_archive("lc-2", "archive_001")["messages"]]

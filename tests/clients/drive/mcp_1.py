@@ -30,7 +30,7 @@ async def story():
 
 
 @step
-def told():
+def session():
     return asyncio.run(story())
 
 

@@ -22,7 +22,7 @@ async def story():
 
 
 @step
-def told():
+def session():
     return asyncio.run(story())
 
 

@@ -46,13 +46,13 @@ def chosen(pool, value):
     return pool[crc32(repr(value).encode()) % len(pool)]
 
 
-def named(given):
+def named(data):
     """With addresses, questions and sessions that can be."""
-    if isinstance(given, list):
-        return [named(one) for one in given]
-    if not isinstance(given, dict):
-        return given
-    return {name: better(name, value) for name, value in given.items()}
+    if isinstance(data, list):
+        return [named(one) for one in data]
+    if not isinstance(data, dict):
+        return data
+    return {name: better(name, value) for name, value in data.items()}
 
 
 def better(name, value):
@@ -80,9 +80,9 @@ def map_case(context, case):
     return case
 
 
-def patient(given):
+def patient(data):
     """With time to wait."""
-    return {**given, "timeout": 30} if isinstance(given, dict) and "timeout" in given else given
+    return {**data, "timeout": 30} if isinstance(data, dict) and "timeout" in data else data
 
 
 @schemathesis.hook
@@ -94,18 +94,18 @@ def filter_case(context, case):
     return not (isinstance(value, int | float) and value in (0, 1))
 
 
-def place(said):
-    """Where in a body something else was put, as the two ways of making bad requests say it."""
-    if said.endswith(": Incorrect type"):
-        return said.removesuffix(": Incorrect type").split(" -> ")
-    found = re.search(r"violates `type` at (\S+)", said)
+def place(description):
+    """Parse the path of the wrong value from the two forms of a description."""
+    if description.endswith(": Incorrect type"):
+        return description.removesuffix(": Incorrect type").split(" -> ")
+    found = re.search(r"violates `type` at (\S+)", description)
     return [name for name in found[1].split("/") if name not in ("", "properties")] if found else ["-"]
 
 
-def at(given, path):
-    """What stands at a place in a body; None if there is none."""
+def at(data, path):
+    """The value at a path of a body; None if there is none."""
     for name in path:
-        if not isinstance(given, dict) or name not in given:
+        if not isinstance(data, dict) or name not in data:
             return None
-        given = given[name]
-    return given
+        data = data[name]
+    return data

@@ -13,7 +13,7 @@ URL = sys.argv[1]
 PAGE = "viking://resources/notes/tea.md"
 SKILL = "---\nname: brew-tea\ndescription: Brew tea the way Ana likes it\ntags: [tea]\n---\n\nWarm the pot first.\n"
 ov = SyncHTTPClient(url=URL, user="ana", account="default", timeout=60)
-kept: dict = {}
+shared: dict = {}
 
 
 @step
@@ -43,15 +43,15 @@ def add_directory():
     (folder / "src").mkdir(parents=True)
     (folder / "pump.md").write_text("# Pump\n\nThe pump must be oiled each morning.\n")
     (folder / "src" / "oil.py").write_text("def oil():\n    return 'oiled'\n")
-    kept["manual"] = ov.add_resource(str(folder), wait=True)
-    return kept["manual"]
+    shared["manual"] = ov.add_resource(str(folder), wait=True)
+    return shared["manual"]
 
 
 @step
 def add_in_the_background():
     Path("later.md").write_text("# Later\n\nThe lighthouse keeper is called Mira.\n")
     added = ov.add_resource("later.md")
-    kept["task"] = added["task_id"]
+    shared["task"] = added["task_id"]
     return added
 
 
@@ -62,7 +62,7 @@ def wait_processed():
 
 @step
 def task():
-    return [ov.get_task(kept["task"]), [t["task_id"] for t in ov.list_tasks(task_type="add_resource")]]
+    return [ov.get_task(shared["task"]), [t["task_id"] for t in ov.list_tasks(task_type="add_resource")]]
 
 
 @step
@@ -128,9 +128,9 @@ def glob():
 
 @step
 def write():
-    made = ov.write(PAGE, "# Tea\n\nAna drinks oolong at dawn.\n", mode="create", wait=True)
+    written = ov.write(PAGE, "# Tea\n\nAna drinks oolong at dawn.\n", mode="create", wait=True)
     ov.write(PAGE, "And sencha at noon.\n", mode="append")
-    return [made, ov.read(PAGE), ov.stat(PAGE)]
+    return [written, ov.read(PAGE), ov.stat(PAGE)]
 
 
 @step
@@ -260,7 +260,7 @@ def get_no_session():
 
 
 @step
-def made_twice():
+def session_created_twice():
     return ov.create_session("sdk-1")
 
 

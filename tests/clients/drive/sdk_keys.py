@@ -21,8 +21,8 @@ ov = opened(KEY)
 
 @step
 def own():
-    made = ov.write("viking://~/memories/events/pin.md", "The pin is 4711.", mode="create", wait=True)
-    return [made["uri"], ov.read("viking://~/memories/events/pin.md")]
+    written = ov.write("viking://~/memories/events/pin.md", "The pin is 4711.", mode="create", wait=True)
+    return [written["uri"], ov.read("viking://~/memories/events/pin.md")]
 
 
 @step

@@ -1,4 +1,4 @@
-"""For the scripts that run in a client's own environment: steps are done in order, what each gave is told as JSON."""
+"""Steps for the scripts that run in a client's own environment: run in order, their results printed as JSON."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-TOLD: dict[str, Any] = {}
+RESULTS: dict[str, Any] = {}
 
 
-def step(done: Callable[[], Any]) -> Callable[[], Any]:
-    """Do a step now. What it raises is its answer: the tests say which steps may fail, and how."""
+def step(function: Callable[[], Any]) -> Callable[[], Any]:
+    """Run a step now and record its result or its exception."""
     try:
-        TOLD[done.__name__] = {"gave": done()}
-    except Exception as error:  # noqa: BLE001 - whatever a stranger's client raises is what is asked about
-        TOLD[done.__name__] = {"raised": raised(error)}
-    return done
+        RESULTS[function.__name__] = {"gave": function()}
+    except Exception as error:  # noqa: BLE001 - any exception of the client is a result
+        RESULTS[function.__name__] = {"raised": raised(error)}
+    return function
 
 
 def raised(error: BaseException) -> dict[str, Any]:
-    """An error as a test can look at it."""
+    """An error as JSON."""
     nested = getattr(error, "exceptions", None)
     if nested:
         return raised(nested[0])
@@ -30,5 +30,5 @@ def raised(error: BaseException) -> dict[str, Any]:
 
 
 def finish() -> None:
-    """Tell everything."""
-    json.dump(TOLD, sys.stdout, default=str)
+    """Print all results."""
+    json.dump(RESULTS, sys.stdout, default=str)

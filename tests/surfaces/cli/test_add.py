@@ -63,7 +63,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return replies
 
 
-def test_what_an_import_did_is_told_in_counts_and_kinds(wire: Wire, run: Callable[..., Ran], folder: Path) -> None:
+def test_the_result_of_an_import_has_counts_and_kinds(wire: Wire, run: Callable[..., Ran], folder: Path) -> None:
     ready(wire, DONE)
     out = run("add", str(folder), "--wait").out
     assert "3 new, 1 changed, 1 moved, 2 removed, 1,148 unchanged" in out
@@ -74,7 +74,7 @@ def test_what_an_import_did_is_told_in_counts_and_kinds(wire: Wire, run: Callabl
     assert out.count("\n") == 8
 
 
-def test_every_file_is_named_where_that_is_asked(wire: Wire, run: Callable[..., Ran], folder: Path) -> None:
+def test_verbose_names_every_file(wire: Wire, run: Callable[..., Ran], folder: Path) -> None:
     ready(wire, DONE)
     out = run("add", str(folder), "--wait", "-v").out
     assert ("note: 89.png: not parsed yet" in out, "kept as it is here: 5.md" in out) == (True, True)
@@ -91,7 +91,7 @@ def test_counts_are_in_the_json(wire: Wire, run: Callable[..., Ran], folder: Pat
     assert result["skipped"] == [{"path": ".env", "why": "credentials, left out by default"}]
 
 
-def test_the_server_is_told_what_it_does_not_get(wire: Wire, run: Callable[..., Ran], folder: Path) -> None:
+def test_skipped_files_are_sent_to_the_server(wire: Wire, run: Callable[..., Ran], folder: Path) -> None:
     ready(wire)
     run("add", str(folder), "--include", "*.md", "--keep-removed")
     (body,) = import_requests(wire)
@@ -122,7 +122,7 @@ def test_a_single_file_is_added_as_a_file_where_no_place_is_named(
 
 
 @pytest.mark.parametrize(("files", "size"), [(1, 10**12), (10**9, 1)])
-def test_much_is_asked_about_before_anything_is_sent(
+def test_a_large_import_needs_confirmation_before_the_upload(
     wire: Wire,
     run: Callable[..., Ran],
     folder: Path,
@@ -149,7 +149,7 @@ def refuse(wire: Wire) -> None:
     wire.fail(ADD, 412, "FAILED_PRECONDITION", "30 files would be removed", **details)
 
 
-def test_a_large_removal_is_asked_about_on_a_terminal(
+def test_a_large_removal_needs_confirmation_on_a_terminal(
     wire: Wire, run: Callable[..., Ran], folder: Path, answers: list[bool]
 ) -> None:
     refuse(wire)
@@ -161,9 +161,7 @@ def test_a_large_removal_is_asked_about_on_a_terminal(
     assert [body["args"].get("confirm_removals") for body in import_requests(wire)] == [None, None, True]
 
 
-def test_a_large_removal_is_refused_in_words_where_nobody_can_answer(
-    wire: Wire, run: Callable[..., Ran], folder: Path
-) -> None:
+def test_a_large_removal_is_refused_without_a_terminal(wire: Wire, run: Callable[..., Ran], folder: Path) -> None:
     refuse(wire)
     result = run("add", str(folder))
     assert (result.code, "would be removed" in result.err) == (5, True)
@@ -171,7 +169,7 @@ def test_a_large_removal_is_refused_in_words_where_nobody_can_answer(
     assert [body["args"].get("confirm_removals") for body in import_requests(wire)] == [None, True]
 
 
-def test_who_stops_waiting_is_told_how_to_follow(
+def test_an_interrupted_wait_prints_how_to_resume(
     wire: Wire, run: Callable[..., Ran], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready(wire)
@@ -186,7 +184,7 @@ def test_who_stops_waiting_is_told_how_to_follow(
     assert "recalld task cancel t" in result.err
 
 
-def test_a_server_that_stops_meanwhile_is_told_as_that(
+def test_a_server_stop_during_the_wait_is_reported(
     wire: Wire, run: Callable[..., Ran], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready(wire)

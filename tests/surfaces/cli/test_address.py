@@ -37,7 +37,7 @@ def test_the_environment_wins_over_the_file(nowhere: Path, monkeypatch: pytest.M
     assert server_url("http://here:2") == "http://here:2"
 
 
-def test_a_broken_file_is_left_to_those_who_read_it_whole(nowhere: Path) -> None:
+def test_a_broken_config_file_is_reported_by_its_loader(nowhere: Path) -> None:
     (nowhere / "recalld.toml").write_text("[server\n")
     assert server_url() == "http://127.0.0.1:1933"
 
@@ -45,7 +45,7 @@ def test_a_broken_file_is_left_to_those_who_read_it_whole(nowhere: Path) -> None
 @pytest.mark.parametrize(
     ("host", "connect_host"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("10.0.0.5", "10.0.0.5")]
 )
-def test_a_server_at_every_address_is_asked_at_the_loopback_one(
+def test_a_wildcard_host_is_reached_at_loopback(
     monkeypatch: pytest.MonkeyPatch, nowhere: Path, host: str, connect_host: str
 ) -> None:
     monkeypatch.setenv("RECALLD_SERVER__HOST", host)

@@ -115,7 +115,7 @@ def test_a_second_time_changes_nothing(home: Path, run: Callable[..., Ran], name
     assert written(home) == before
 
 
-def test_what_was_there_stays_and_the_file_before_is_kept(home: Path, run: Callable[..., Ran]) -> None:
+def test_other_settings_stay_and_the_old_file_is_backed_up(home: Path, run: Callable[..., Ran]) -> None:
     conf = home / ".openviking/ovcli.conf"
     conf.parent.mkdir()
     conf.write_text('{"url":"http://old","plugin":{"recall":true},"timeout":5}')
@@ -157,7 +157,7 @@ def test_a_file_that_could_lose_something_is_left_alone(home: Path, run: Callabl
 
 
 @pytest.mark.parametrize(("words", "code"), [(("emacs",), 2), (("pi", "--only", "mcp"), 2), (("pi", "--only", "x"), 2)])
-def test_what_is_not_known_is_refused(home: Path, run: Callable[..., Ran], words: tuple[str, ...], code: int) -> None:
+def test_unknown_agents_are_refused(home: Path, run: Callable[..., Ran], words: tuple[str, ...], code: int) -> None:
     assert run("install", *words, "--write").code == code
     assert written(home) == {}
 
@@ -275,7 +275,7 @@ def test_the_first_failure_decides_the_exit_and_the_rest_is_tried(wire: Wire, ru
     assert sent.headers["X-API-Key"] == "secret-key"
 
 
-def test_a_refused_key_is_said(wire: Wire, run: Callable[..., Ran]) -> None:
+def test_a_rejected_key_is_reported(wire: Wire, run: Callable[..., Ran]) -> None:
     wire.put("GET /health", Canned(200, {"status": "ok", "healthy": True, "version": "1"}))
     wire.put("POST /mcp", Canned(401, {"jsonrpc": "2.0", "id": None, "error": {"code": -32001, "message": "bad key"}}))
     shown = run("check", "codex")

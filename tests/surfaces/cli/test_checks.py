@@ -50,7 +50,7 @@ def test_a_server_that_lets_every_page_in_without_a_key_warns() -> None:
     assert (shown.level, "app://obsidian.md" in shown.says) == (OK, True)
 
 
-def test_a_folder_everybody_may_write_warns(tmp_path: Path) -> None:
+def test_a_world_writable_folder_warns(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "store").chmod(0o777)
     assert checks.permissions(tmp_path / "store").level == WARN
@@ -90,7 +90,7 @@ def test_no_model_by_choice_is_no_fault() -> None:
     assert checks.model(load_config(None, embedder={"kind": "none"})).level == OK
 
 
-def test_everything_that_is_not_well_says_how_to_mend_it(tmp_path: Path) -> None:
+def test_every_failed_check_has_a_remedy(tmp_path: Path) -> None:
     found = [
         checks.python_version((3, 10, 0)),
         checks.clock(lambda: 0.0, lambda: 1.0),
@@ -101,7 +101,7 @@ def test_everything_that_is_not_well_says_how_to_mend_it(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("fault", "level"), [("ok", OK), ("401", FAIL), ("garbage", FAIL)])
-async def test_a_reranker_and_a_language_model_are_asked_once(fault: str, level: str) -> None:
+async def test_reranker_and_language_model_are_called_once(fault: str, level: str) -> None:
     async with provider(fault=fault, says=lambda _: '{"abstract": "A note.", "overview": ""}') as fake:
         config = load_config(
             None,
@@ -113,7 +113,7 @@ async def test_a_reranker_and_a_language_model_are_asked_once(fault: str, level:
     assert all(one.remedy for one in found if one.level != OK)
 
 
-def test_nobody_is_asked_who_is_not_configured() -> None:
+def test_unconfigured_providers_are_not_called() -> None:
     assert checks.model_checks(load_config(None)) == []
 
 

@@ -86,7 +86,7 @@ def test_json_is_the_result_as_the_server_gave_it(wire: Wire, run: Callable[...,
     assert run("find", "cats", "--json").json == {"ok": True, "result": HITS, "degraded": ["embedder"]}
 
 
-def test_json_may_be_asked_for_before_the_command(wire: Wire, run: Callable[..., Ran]) -> None:
+def test_json_may_precede_the_command(wire: Wire, run: Callable[..., Ran]) -> None:
     wire.ok("GET /api/v1/fs/stat", {"name": "猫"})
     assert run("--json", "stat", "viking://resources").json == {"ok": True, "result": {"name": "猫"}}
 
@@ -367,7 +367,7 @@ def test_usage_tells_costs_and_what_is_left(wire: Wire, run: Callable[..., Ran])
     assert run("usage", "--json").json["result"]["total"]["calls"] == 3
 
 
-def test_an_estimate_is_told_and_nothing_is_sent(wire: Wire, run: Callable[..., Ran], tmp_path: Path) -> None:
+def test_an_estimate_sends_nothing(wire: Wire, run: Callable[..., Ran], tmp_path: Path) -> None:
     for name in ("a.md", "b.md", "c.md"):
         (tmp_path / name).write_text("words " * 100)
     wire.ok("GET /api/v1/stats/usage", usage())

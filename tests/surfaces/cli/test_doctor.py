@@ -97,7 +97,7 @@ def test_settings_that_are_wrong_are_refused_before_anything_is_examined(
     assert "colour" in capsys.readouterr().out
 
 
-def test_what_others_can_read_is_named(doctor: Doctor, store: Path) -> None:
+def test_files_readable_by_others_are_named(doctor: Doctor, store: Path) -> None:
     assert doctor()[1]["folder"]["level"] == "ok"
     (store / "notes.txt").write_text("x")  # so that a start leaves the folder's own mode alone
     store.chmod(0o755)

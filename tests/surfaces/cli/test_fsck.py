@@ -46,7 +46,7 @@ def test_a_whole_store_is_consistent(store: Path, capsys: pytest.CaptureFixture[
     assert fsck(store, capsys) == (0, {"ok": True, "result": {"consistent": True, "found": [], "left": []}})
 
 
-def test_a_fault_is_told_mended_only_if_asked_and_gone_then(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_is_reported_and_repaired_only_with_repair(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     damage(store)
     for _ in range(2):
         code, report = fsck(store, capsys)
@@ -56,7 +56,7 @@ def test_a_fault_is_told_mended_only_if_asked_and_gone_then(store: Path, capsys:
     assert fsck(store, capsys)[0] == 0
 
 
-def test_for_people_it_says_what_helps(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_output_names_the_remedy(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     damage(store)
     with pytest.raises(SystemExit, match="1"):
         main(["fsck", "--data", str(store)])
@@ -72,15 +72,13 @@ def test_a_store_in_use_is_left_alone(store: Path, capsys: pytest.CaptureFixture
     assert (code, report["ok"]) == (5, False)
 
 
-def test_where_no_store_is_none_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_store_is_not_created(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fsck(tmp_path / "never", capsys)[0] == 3
     assert not (tmp_path / "never").exists()
 
 
 # ------------------------------------------------------------------ folders that cannot be opened
-def test_a_database_that_has_gone_is_refused_until_a_new_store_is_asked_for(
-    store: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_database_is_refused_without_new_store(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     blob = store / "blobs" / "ab" / "cd" / ("abcd" + "0" * 60)
     blob.parent.mkdir(parents=True)
     blob.write_bytes(b"content")
@@ -108,7 +106,7 @@ def cut_in_half(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [damaged_header, cut_in_half])
 @pytest.mark.parametrize("command", ["fsck", "doctor"])
-def test_a_damaged_file_is_told_in_a_sentence(
+def test_a_damaged_file_is_reported_without_a_traceback(
     store: Path, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], None], command: str
 ) -> None:
     damage(store / "recalld.db")
@@ -120,7 +118,9 @@ def test_a_damaged_file_is_told_in_a_sentence(
     assert "Traceback" not in output.out + output.err
 
 
-def test_a_folder_that_is_a_file_is_told_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_in_place_of_a_folder_is_reported_without_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("x")
     code, report = fsck(tmp_path / "file", capsys)
     assert (code, "is a file" in report["error"]["message"]) == (2, True)

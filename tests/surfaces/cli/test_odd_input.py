@@ -89,7 +89,7 @@ def test_a_decomposed_session_id_is_sent_composed(wire: Wire, run: Callable[...,
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_cannot_be_meant_is_refused_before_it_is_sent(
+def test_invalid_arguments_are_refused_before_a_request(
     wire: Wire, run: Callable[..., tuple[int, str]], words: tuple[str, ...], names: str
 ) -> None:
     code, output = run(*words)
@@ -105,9 +105,7 @@ def test_times_that_are_times_are_sent(wire: Wire, run: Callable[..., tuple[int,
     assert wire.last.body["messages"][0]["created_at"] == at
 
 
-def test_times_the_server_could_not_read_are_told(
-    wire: Wire, run: Callable[..., tuple[int, str]], tmp_path: Path
-) -> None:
+def test_unreadable_times_are_reported(wire: Wire, run: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
     wire.ok("POST /api/v1/sessions/trip/messages/batch", APPENDED | {"unread_created_at": ["soon"]})
     (tmp_path / "talk.jsonl").write_text('{"role": "user", "content": "x", "created_at": "soon"}')
     code, output = run("session", "append", "trip", "--from-file", str(tmp_path / "talk.jsonl"))
@@ -146,7 +144,7 @@ def test_a_file_without_messages_is_refused_before_it_is_sent(
 
 @pytest.mark.parametrize("words", [("import", "viking://resources/x"), ("restore",), ("import-openviking",)])
 @pytest.mark.parametrize("name", ["passwd", "nothing"])
-def test_what_is_no_pack_is_refused_by_its_own_name(
+def test_files_other_than_packs_are_refused_by_name(
     wire: Wire, run: Callable[..., tuple[int, str]], tmp_path: Path, words: tuple[str, ...], name: str
 ) -> None:
     (tmp_path / "passwd").write_text("root:x:0:0")
@@ -154,7 +152,7 @@ def test_what_is_no_pack_is_refused_by_its_own_name(
     assert (code, wire.requests, str(tmp_path / name) in output) == (2, [], True)
 
 
-def test_the_root_key_is_told_how_the_server_is(wire: Wire, run: Callable[..., tuple[int, str]]) -> None:
+def test_status_works_with_the_root_key(wire: Wire, run: Callable[..., tuple[int, str]]) -> None:
     wire.put("GET /ready", Canned(200, {"status": "ready", "state": "ready"}))
     wire.put("GET /health", Canned(200, {"status": "ok", "healthy": True, "version": "1.2.3"}))
     wire.ok("GET /api/v1/system/status", {"initialized": True, "user": "default"})
@@ -163,7 +161,7 @@ def test_the_root_key_is_told_how_the_server_is(wire: Wire, run: Callable[..., t
     assert (code, "1.2.3" in output) == (0, True)
 
 
-def test_stdin_that_is_not_utf8_is_said_all_the_same(
+def test_stdin_that_is_not_utf8_is_appended(
     wire: Wire, run: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wire.ok("POST /api/v1/sessions/trip/messages/batch", APPENDED)

@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "tea"
 
 
-def test_a_folder_is_sent_as_one_zip_and_added_where_asked(wire: Wire, run: Run, folder: Path) -> None:
+def test_a_folder_is_sent_as_one_zip_with_its_target(wire: Wire, run: Run, folder: Path) -> None:
     wire.ok("POST /api/v1/resources/temp_upload", {"temp_file_id": "upload_1"})
     wire.ok("POST /api/v1/skills", STORED)
     assert "added viking://user/default/skills/tea" in run("skills", "add", str(folder), "-p", "viking://~/skills").out

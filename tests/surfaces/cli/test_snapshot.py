@@ -48,7 +48,7 @@ def test_a_file_as_it_was_goes_into_a_file(wire: Wire, run: Run, tmp_path: Path)
     assert wire.last.query == {"target_ref": "abab", "path": "resources/a"}
 
 
-def test_what_is_not_there_ends_with_its_code(wire: Wire, run: Run) -> None:
+def test_a_missing_snapshot_has_its_exit_code(wire: Wire, run: Run) -> None:
     wire.fail(f"GET {AT}/show", 404, "NOT_FOUND")
     assert run("snapshot", "show", "abab", "--path", "resources/a").code == 3
     assert run("snapshot", "show", "abab").code == 3

@@ -73,13 +73,13 @@ def test_an_output_that_is_full_is_an_error_in_a_sentence(wire: Wire, words: tup
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", "<&-", "2>&- <&-", f"2>{FULL}"])
-def test_what_takes_no_messages_takes_nothing_from_the_answer(wire: Wire, redirection: str) -> None:
+def test_a_closed_stderr_does_not_affect_stdout(wire: Wire, redirection: str) -> None:
     wire.ok("POST /api/v1/search/find", {"memories": [], "resources": [], "skills": [], "total": 0})
     assert shell(redirection, "ls").stdout == "a.md\n"
     assert shell(redirection, "find", "x").returncode == 0  # says on stderr that nothing matched
 
 
-def test_errors_end_with_their_code_whoever_listens(wire: Wire) -> None:
+def test_errors_have_their_exit_code_with_closed_streams(wire: Wire) -> None:
     for redirection in (">&-", "2>&-", "<&- >&- 2>&-"):
         assert shell(redirection, "stat", "viking://resources/never.md").returncode == 3
         assert shell(redirection, "nonsense").returncode == 2

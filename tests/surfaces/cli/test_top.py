@@ -46,11 +46,11 @@ def test_traffic_is_what_came_between_two_readings() -> None:
     assert (one.p50_ms, one.p99_ms) == (10.0, 250.0)
 
 
-def test_a_route_nobody_called_is_not_shown() -> None:
+def test_a_route_without_traffic_is_not_shown() -> None:
     assert traffic(read(reading(5, 0, 0)), read(reading(5, 0, 0)), 1.0) == []
 
 
-def test_everything_that_needs_somebody_is_told() -> None:
+def test_the_summary_shows_every_problem() -> None:
     summary = facts(read(reading(0, 0, 0)), read(reading(9, 0, 0)), 1.0)
     assert summary["ready"]
     assert summary["loop_stalls"] == 2
@@ -75,7 +75,7 @@ def test_a_server_without_an_embedder_tells_nothing_of_vectors() -> None:
     assert facts(bare, bare, 1.0)["vectors"] is None
 
 
-def test_what_is_shown_counts_vectors() -> None:
+def test_the_screen_counts_vectors() -> None:
     console = Console(record=True, width=120, file=StringIO())
     console.print(view(read(HEAD), read(HEAD), 1.0))
     assert "vectors: 32 of 2,028, 1 text refused by the provider (content_filter)" in console.export_text()

@@ -175,7 +175,7 @@ def test_with_a_server_of_another_kind(
      "http://a\r\nb", "\udcff", "http://\udcff", "http://h:" + "9" * 5_000, " ", "//", "http://a\u2028b"],
     ids=ascii,
 )  # fmt: skip
-def test_what_is_no_address_is_refused_in_a_line(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_urls_are_refused_in_one_line(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run = ended(["ls", "--url", url, "--json"], monkeypatch)
     check(run, as_json=True)
     assert (run.code, len(run.out) < 1_000) == (2, True)

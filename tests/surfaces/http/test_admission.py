@@ -124,7 +124,7 @@ async def test_a_slot_handed_to_a_cancelled_request_goes_to_the_next() -> None:
     assert limiter.load[:2] == (0, 0)
 
 
-async def test_after_any_crowd_the_house_is_empty() -> None:
+async def test_after_any_load_all_slots_are_free() -> None:
     limiter = ConcurrencyLimiter("recall", Limits(3, 50, 50, 50))
 
     async def request(caller: str, steps: int) -> None:

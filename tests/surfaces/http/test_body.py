@@ -78,12 +78,12 @@ async def test_a_hundred_levels_are_read(pool: Pool) -> None:
     "content",
     [b"", b"null", b"{", b"[]", b'"x"', b"7", b"{'query':'x'}", b'{"query":NaN}', b"\xff\xfe"],
 )
-async def test_what_is_no_request_is_refused(http: httpx.AsyncClient, content: bytes) -> None:
+async def test_malformed_requests_are_refused(http: httpx.AsyncClient, content: bytes) -> None:
     answer = await http.post(FIND, content=content)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_ARGUMENT")
 
 
-async def test_a_missing_body_is_told_as_missing_fields(http: httpx.AsyncClient) -> None:
+async def test_a_missing_body_is_reported_as_missing_fields(http: httpx.AsyncClient) -> None:
     answer = await http.post("/api/v1/fs/mkdir")
     assert answer.json()["error"]["message"].startswith("Invalid request parameters: body.uri: Field required")
 
@@ -146,7 +146,7 @@ async def test_odd_characters_lose_no_message(pool: Pool, data: bytes, text: str
 
 
 @pytest.mark.parametrize("data", [b'{"a": NaN}', b'{"a": "\\ud83d"', b"\xef\xbb\xbf", b'{"a": "\\ud8zz"}', b"{'a': 1}"])
-async def test_what_is_not_json_is_refused_all_the_same(pool: Pool, data: bytes) -> None:
+async def test_invalid_json_is_refused(pool: Pool, data: bytes) -> None:
     with pytest.raises(Invalid, match="not JSON"):
         await decode_json(data, pool)
 

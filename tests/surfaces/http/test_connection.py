@@ -115,7 +115,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, **seconds: Any) -> None:
         monkeypatch.setattr(bounded, name, value)
 
 
-async def test_who_says_nothing_is_hung_up_on(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_connection_is_closed(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     quick(monkeypatch, HEAD_S=0.05)
     assert await answer(await listener.line()) == b""
     assert listener.connections.counts["slow"] == 1
@@ -206,9 +206,7 @@ async def test_a_body_in_pieces_is_taken(listener: Listener) -> None:
     assert await status(line) == 200
 
 
-async def test_a_client_that_waits_to_be_asked_for_its_body_is_not_late(
-    listener: Listener, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_expect_continue_does_not_count_as_late(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     quick(monkeypatch, PATIENCE_S=0.02)
     head = b"POST /stay HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
     line = await listener.line(head)
@@ -218,7 +216,7 @@ async def test_a_client_that_waits_to_be_asked_for_its_body_is_not_late(
     assert await status(line) == 200
 
 
-async def test_who_does_not_read_is_hung_up_on(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_does_not_read_is_disconnected(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     quick(monkeypatch, PATIENCE_S=0.05)
     await listener.line(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
     await until(lambda: not len(listener.connections) and listener.connections.counts["slow"] == 1)
@@ -239,7 +237,7 @@ async def test_a_large_answer_leaves_in_slices(listener: Listener) -> None:
 
 @pytest.mark.parametrize("close", [b"Connection: close\r\n", b""])
 @pytest.mark.parametrize("size", [100_000, 12_000_000])
-async def test_a_refusal_before_the_body_is_read_is_heard(listener: Listener, close: bytes, size: int) -> None:
+async def test_a_refusal_before_the_body_is_received(listener: Listener, close: bytes, size: int) -> None:
     """By a client that sends all before it reads."""
     reader, writer = await listener.line(
         b"POST /refuse HTTP/1.1\r\nHost: x\r\n" + close + b"Content-Length: %d\r\n\r\n" % size
@@ -250,7 +248,9 @@ async def test_a_refusal_before_the_body_is_read_is_heard(listener: Listener, cl
     assert await status((reader, writer)) == 413
 
 
-async def test_what_is_heard_out_is_bounded(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_bytes_drained_after_a_refusal_are_bounded(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
     quick(monkeypatch, DRAIN_BYTES_MAX=1_000_000)
     _, writer = await listener.line(b"POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
     with pytest.raises(ConnectionError):
@@ -260,7 +260,7 @@ async def test_what_is_heard_out_is_bounded(listener: Listener, monkeypatch: pyt
                 await writer.drain()
 
 
-async def test_a_head_that_is_refused_is_not_heard_out_for_long(listener: Listener) -> None:
+async def test_draining_after_a_refused_head_is_short(listener: Listener) -> None:
     _, writer = await listener.line(b"GET / HTTP/1.1\r\nHost: x\r\nX-A: ")
     with pytest.raises(ConnectionError):
         async with asyncio.timeout(30):
@@ -290,7 +290,7 @@ async def test_at_the_bound_the_longest_silent_one_makes_room() -> None:
         assert await status(second) == 200
 
 
-async def test_where_all_are_busy_health_still_answers_and_others_are_told() -> None:
+async def test_with_all_connections_busy_health_answers_and_others_get_503() -> None:
     async with listening(Bounds(2, 2)) as listener:
         stay = b"GET /stay HTTP/1.1\r\nHost: x\r\n\r\n"
         busy = [await listener.line(stay) for _ in range(2)]
@@ -307,7 +307,7 @@ async def test_where_all_are_busy_health_still_answers_and_others_are_told() -> 
         assert await status(await listener.line(HEAD + b"\r\n")) == 200
 
 
-async def test_many_silent_ones_do_not_keep_anybody_out() -> None:
+async def test_many_silent_connections_do_not_block_others() -> None:
     async with listening(Bounds(4, 4)) as listener:
         for _ in range(60):
             await listener.line()

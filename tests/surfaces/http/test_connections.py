@@ -33,7 +33,7 @@ def come(connections: Connections, host: str, *, mark_busy: bool = False) -> tup
     return one, standing
 
 
-def test_one_address_makes_room_for_itself_and_for_nobody_else() -> None:
+def test_an_address_evicts_only_its_own_connections() -> None:
     there = Connections(Bounds(10, 2))
     other, _ = come(there, "10.0.0.2")
     first, _ = come(there, "10.0.0.1")
@@ -42,7 +42,7 @@ def test_one_address_makes_room_for_itself_and_for_nobody_else() -> None:
     assert (first.evicted, other.evicted) == (True, False)
 
 
-def test_an_address_whose_connections_are_all_busy_is_asked_for_health_alone() -> None:
+def test_an_address_with_busy_connections_gets_health_only() -> None:
     there = Connections(Bounds(10, 2))
     for _ in range(2):
         come(there, "10.0.0.1", mark_busy=True)
@@ -51,7 +51,7 @@ def test_an_address_whose_connections_are_all_busy_is_asked_for_health_alone() -
 
 
 @pytest.mark.parametrize("newcomer", ["10.0.0.66", "10.0.0.9"])
-def test_who_opens_many_connections_closes_their_own(newcomer: str) -> None:
+def test_opening_many_connections_closes_own_idle_ones(newcomer: str) -> None:
     there = Connections(Bounds(12, 10))
     others = [come(there, f"10.0.0.{n}")[0] for n in range(1, 5)]
     many = [come(there, "10.0.0.66")[0] for _ in range(8)]
@@ -79,7 +79,7 @@ def test_among_addresses_alike_the_longest_silence_makes_room() -> None:
     assert (first.evicted, second.evicted, third.evicted) == (False, True, False)
 
 
-def test_whose_connections_are_all_busy_loses_none_of_them() -> None:
+def test_busy_connections_are_never_closed() -> None:
     there = Connections(Bounds(4, 4))
     busy = [come(there, "10.0.0.66", mark_busy=True)[0] for _ in range(3)]
     silent, _ = come(there, "10.0.0.1")
@@ -129,11 +129,11 @@ def test_connections_stay_below_the_files(files: int) -> None:
         assert found.total + HEALTH_ONLY_MAX + LINGERING_MAX + found.backlog + FILES_RESERVED <= files
 
 
-def test_all_that_were_asked_for_are_kept_where_files_suffice() -> None:
+def test_all_connections_stay_while_file_descriptors_suffice() -> None:
     assert bounds(1000, 256, files_wanted(1000)).total == 1000
 
 
-def test_the_log_is_not_written_by_who_attacks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_attack_does_not_flood_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     now, lines = [0.0], []
     monkeypatch.setattr("recalld.surfaces.http.connections._log.warning", lambda event, **more: lines.append(more))
     there = Connections(Bounds(1, 1), now=lambda: now[0])

@@ -134,7 +134,7 @@ FRIENDS: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("name", FRIENDS)
-async def test_those_who_may_get_in(http: httpx.AsyncClient, name: str) -> None:
+async def test_allowed_callers_are_served(http: httpx.AsyncClient, name: str) -> None:
     method, path, body = FIND
     assert (await http.request(method, path, content=body, headers={**JSON, **FRIENDS[name]})).status_code == 200
 
@@ -188,7 +188,7 @@ async def test_an_extension_that_is_listed_gets_in(make_app: Callable[..., Appli
 
 
 @pytest.mark.parametrize(("method", "path"), places())
-async def test_every_route_is_reached_by_those_who_may(http: httpx.AsyncClient, method: str, path: str) -> None:
+async def test_allowed_callers_are_served_on_every_route(http: httpx.AsyncClient, method: str, path: str) -> None:
     for name in ("a program", "our own page"):
         headers = FRIENDS[name]
         answer = await http.request(method, path, headers=headers)
@@ -306,7 +306,7 @@ def test_a_host_that_is_missing_doubled_or_forged_is_refused(headers: list[tuple
     assert problem.details["header"] == "Host"
 
 
-def test_what_an_absolute_target_names_counts_as_well() -> None:
+def test_the_host_of_an_absolute_target_is_checked() -> None:
     policy = Policy(ServerConfig())
     assert policy.problem(scope([OWN], **{TARGET: b"evil.example"})) is not None
     assert policy.problem(scope([OWN], **{TARGET: b"localhost:1933"})) is None
@@ -334,7 +334,7 @@ async def test_a_websocket_of_a_foreign_page_is_closed(dev: Application) -> None
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 
-async def test_listed_origins_get_in_and_their_browsers_are_told_so(make_app: Callable[..., Application]) -> None:
+async def test_listed_origins_get_cors_headers(make_app: Callable[..., Application]) -> None:
     app = make_app(cors_origins=["https://App.example/", "app://obsidian.md"])
     for one in ("https://app.example", "app://obsidian.md"):
         preflight = {
@@ -380,7 +380,7 @@ async def test_named_hosts_are_answered(make_app: Callable[..., Application]) ->
     assert (await ask(app, {"Origin": "http://mem.example"})).status_code == 403
 
 
-async def test_where_keys_are_asked_for_a_setting_makes_its_check(make_app: Callable[..., Application]) -> None:
+async def test_with_keys_host_and_origin_checks_follow_the_settings(make_app: Callable[..., Application]) -> None:
     foreign = {"Host": "evil.example", "Origin": EVIL, "Sec-Fetch-Site": "cross-site"}
     cases: list[tuple[dict[str, Any], dict[str, str], int]] = [
         ({}, foreign, 401),
@@ -394,7 +394,7 @@ async def test_where_keys_are_asked_for_a_setting_makes_its_check(make_app: Call
         assert (await ask(make_app(**KEYS, **settings), headers)).status_code == status, (settings, headers)
 
 
-async def test_a_preflight_nobody_allowed_is_refused_in_the_envelope(make_app: Callable[..., Application]) -> None:
+async def test_a_disallowed_preflight_is_refused_in_the_envelope(make_app: Callable[..., Application]) -> None:
     refused = await ask(
         make_app(**KEYS), {"Origin": EVIL, "Access-Control-Request-Method": "POST"}, ("OPTIONS", FIND[1], b"")
     )

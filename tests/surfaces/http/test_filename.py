@@ -46,5 +46,5 @@ def test_a_name_in_a_code_page_is_read_by_statistics() -> None:
         st.sampled_from([b"filename", b"*", b"=", b";", b'"', b"\\", b"utf-8", b"'", b"%E8", b"0", b"1", b"\xe8", b" "])
     )
 )
-def test_whatever_is_sent_gives_a_name(pieces: list[bytes]) -> None:
+def test_any_header_gives_a_file_name(pieces: list[bytes]) -> None:
     assert len(filename_of(b"form-data; " + b"".join(pieces))) <= CHARS_MAX

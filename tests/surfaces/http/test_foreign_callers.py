@@ -136,7 +136,7 @@ def test_every_route_and_every_tool_has_an_example() -> None:
     assert {tool.name for tool in MCP_TOOLS} - set(TOOLS) == set(), "add a line to TOOLS in examples.py"
 
 
-async def test_the_owner_finds_what_was_planted(place: Place, ids: dict[str, str]) -> None:
+async def test_the_owner_finds_the_marked_text(place: Place, ids: dict[str, str]) -> None:
     """Otherwise the walk below would prove nothing."""
     seen = set()
     for endpoint in ENDPOINTS:
@@ -158,7 +158,7 @@ async def test_the_owner_finds_what_was_planted(place: Place, ids: dict[str, str
 
 
 @pytest.mark.parametrize("who", FOREIGN_CALLERS)
-async def test_nobody_else_sees_or_changes_anything(place: Place, ids: dict[str, str], who: str) -> None:
+async def test_foreign_callers_see_and_change_nothing(place: Place, ids: dict[str, str], who: str) -> None:
     before = await belongings(place)
     for endpoint in ENDPOINTS:
         if who == "acme/boss" and endpoint.path.startswith(GOVERNING):
@@ -179,7 +179,7 @@ async def test_nobody_else_sees_or_changes_anything(place: Place, ids: dict[str,
 
 
 @pytest.mark.parametrize("who", FOREIGN_CALLERS)
-async def test_nobody_else_gets_anything_from_a_tool(place: Place, ids: dict[str, str], who: str) -> None:
+async def test_foreign_callers_get_nothing_from_tools(place: Place, ids: dict[str, str], who: str) -> None:
     before = await belongings(place)
     for name, calls in TOOLS.items():
         for arguments in calls:

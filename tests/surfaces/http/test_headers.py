@@ -22,7 +22,7 @@ async def test_no_answer_is_sniffed_or_kept(http: httpx.AsyncClient, method: str
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_page_runs_our_files_alone_and_is_framed_by_nobody(http: httpx.AsyncClient, path: str) -> None:
+async def test_pages_run_own_scripts_only_and_cannot_be_framed(http: httpx.AsyncClient, path: str) -> None:
     headers = (await http.get(path)).headers
     policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"

@@ -63,7 +63,7 @@ async def ask(http: httpx.AsyncClient, slow: Slow, begun: int) -> asyncio.Task[h
     return task
 
 
-async def test_one_too_many_is_told_at_once_when_to_come_back(
+async def test_a_request_beyond_the_limits_gets_retry_after_at_once(
     narrow: Application, http: httpx.AsyncClient, slow: Slow
 ) -> None:
     running, waiting = await ask(http, slow, 1), await ask(http, slow, 1)
@@ -87,7 +87,7 @@ async def test_a_storm_of_questions_keeps_no_message_out(
     await asyncio.gather(*storm)
 
 
-async def test_the_work_of_a_client_who_left_is_ended(
+async def test_a_disconnect_cancels_the_request(
     app: Application, engine: FakeEngine, slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoint, "DISCONNECT_CHECK_AFTER_S", 0.0)

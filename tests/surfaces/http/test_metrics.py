@@ -70,7 +70,7 @@ async def test_requests_are_counted_by_route_and_status(fresh: Application) -> N
     assert found['recalld_http_request_seconds_bucket{method="GET",route="/health",le="+Inf"}'] == 2
 
 
-async def test_the_engine_is_told_as_last_measured(fresh: Application, engine: FakeEngine) -> None:
+async def test_engine_metrics_are_the_last_snapshot(fresh: Application, engine: FakeEngine) -> None:
     engine.state_of_health = Readiness("degraded", ("embedding: late",), {"store": "ok", "embedding": "late"})
     async with client_of(fresh) as http:
         found = samples((await http.get("/metrics")).text)

@@ -58,7 +58,7 @@ async def test_success_and_failure_wear_the_envelope(http: httpx.AsyncClient) ->
     assert bad["status"] == "error"
 
 
-async def test_telemetry_is_told_when_asked_for(http: httpx.AsyncClient) -> None:
+async def test_telemetry_is_returned_on_request(http: httpx.AsyncClient) -> None:
     telemetry = (await http.post(FIND, json={"query": "x", "telemetry": True})).json()["telemetry"]
     assert telemetry["id"].startswith("tm_")
     assert set(telemetry["summary"]) == {"operation", "status", "duration_ms"}

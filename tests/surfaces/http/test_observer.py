@@ -19,7 +19,7 @@ async def seen(http: httpx.AsyncClient, part: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("part", PARTS)
-async def test_a_part_is_told_with_a_table_and_asks_the_store_nothing(
+async def test_a_component_has_a_table_without_a_store_query(
     http: httpx.AsyncClient, engine: FakeEngine, part: str
 ) -> None:
     component = await seen(http, part)
@@ -49,7 +49,7 @@ async def test_jobs_that_were_given_up_are_an_error_and_a_queue_that_moves_is_he
         ("loop", {"retrieval"}),
     ],
 )
-async def test_what_is_wrong_shows_in_the_parts_it_concerns(
+async def test_errors_appear_in_their_components(
     http: httpx.AsyncClient, engine: FakeEngine, check: str, parts: set[str]
 ) -> None:
     engine.state_of_health = Readiness("degraded", (f"{check}: bad",), {check: "bad"})

@@ -62,7 +62,7 @@ async def refused(http: httpx.AsyncClient, engine: FakeEngine, **request: Any) -
     assert lying(engine) == set()
 
 
-async def test_what_is_no_upload_leaves_nothing(http: httpx.AsyncClient, engine: FakeEngine) -> None:
+async def test_malformed_uploads_leave_nothing(http: httpx.AsyncClient, engine: FakeEngine) -> None:
     multipart = {"Content-Type": "multipart/form-data; boundary=b"}
     await refused(http, engine, json={"file": "x"})
     await refused(http, engine, content=b"x", headers={"Content-Type": "multipart/form-data"})

@@ -37,7 +37,7 @@ async def test_provenance_has_one_entry_a_hit_with_its_sources(http: httpx.Async
     ]
 
 
-async def test_what_was_missing_is_said_in_a_header(http: httpx.AsyncClient, engine: FakeEngine) -> None:
+async def test_degraded_parts_are_named_in_a_header(http: httpx.AsyncClient, engine: FakeEngine) -> None:
     engine.state.degraded = ("embed", "rerank")
     for path, body in (("find", {}), ("search", {}), ("search", {"mode": "context"}), ("recall", {})):
         answer = await http.post(f"{AT}/{path}", json={"query": "tea", **body})

@@ -110,9 +110,7 @@ async def test_a_request_waits_for_the_store_no_longer_than_its_deadline(tmp_pat
     await during(config, client_task)
 
 
-async def test_requests_that_wait_for_a_store_that_cannot_be_opened_are_told(
-    config: Config, openable: Openable
-) -> None:
+async def test_requests_waiting_for_a_store_that_fails_to_open_get_an_error(config: Config, openable: Openable) -> None:
     openable.fails = Conflict("the data folder is in use", remedy="stop the other server")
     answers: list[int] = []
 
@@ -216,7 +214,7 @@ def test_a_name_is_no_address() -> None:
         listen(ServerConfig(host="example.org", port=0))
 
 
-def test_a_port_in_use_is_said_in_one_sentence_with_a_remedy() -> None:
+def test_a_port_in_use_is_one_sentence_with_a_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(Conflict) as refused:

@@ -70,7 +70,7 @@ async def test_sessions_are_listed(http: httpx.AsyncClient) -> None:
     ]
 
 
-async def test_a_missing_session_is_made_only_if_asked(http: httpx.AsyncClient) -> None:
+async def test_a_missing_session_is_created_only_with_auto_create(http: httpx.AsyncClient) -> None:
     missing = await http.get(f"{AT}/s1")
     assert (missing.status_code, missing.json()["error"]["details"]["type"]) == (404, "session")
     session = (await http.get(f"{AT}/s1", params={"auto_create": "true"})).json()["result"]

@@ -29,7 +29,7 @@ def test_a_ticket_is_good_once() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "x", "\ud800", "x" * 10_000])
-def test_what_is_no_ticket_is_refused(token: str) -> None:
+def test_malformed_tickets_are_refused(token: str) -> None:
     with pytest.raises(Denied):
         Tickets().take(token)
 
@@ -45,7 +45,7 @@ def test_a_ticket_ends_after_ten_minutes() -> None:
         tickets.take(late)
 
 
-def test_too_many_tickets_cost_their_user_the_oldest_and_nobody_else() -> None:
+def test_tickets_beyond_the_limit_evict_the_users_own_oldest() -> None:
     tickets = Tickets()
     bens = tickets.issue(Caller(user="ben"), URI)
     issued = [tickets.issue(Caller(user="ana", peer=f"peer{n % 7}"), URI) for n in range(CALLER_TICKETS_MAX + 1)]

@@ -42,7 +42,7 @@ async def test_abstracts_are_cut_with_three_dots(http: httpx.AsyncClient) -> Non
 
 
 @pytest.mark.parametrize("most", [0, 1, 2, 3, 4, 100])
-def test_a_cut_is_never_longer_than_asked(most: int) -> None:
+def test_a_truncated_text_is_never_longer_than_its_limit(most: int) -> None:
     assert len(cut("abcdefgh", most)) <= most
 
 

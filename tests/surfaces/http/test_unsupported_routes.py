@@ -26,12 +26,12 @@ async def test_a_known_route_that_is_not_served_says_so(http: httpx.AsyncClient,
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "HEAD", "PROPFIND", "MKCOL"])
-async def test_whatever_the_method(http: httpx.AsyncClient, method: str) -> None:
+async def test_any_method_answers_501(http: httpx.AsyncClient, method: str) -> None:
     answer = await http.request(method, "/webdav/resources/notes/a.md")
     assert (answer.status_code, answer.headers["Allow"]) == (501, "OPTIONS")
 
 
-async def test_a_webdav_client_that_asks_what_is_allowed_is_told(http: httpx.AsyncClient) -> None:
+async def test_webdav_options_answer_501(http: httpx.AsyncClient) -> None:
     answer = await http.request("OPTIONS", "/webdav/resources")
     assert (answer.status_code, answer.headers["Allow"], answer.content) == (204, "OPTIONS", b"")
 

@@ -68,7 +68,7 @@ async def test_every_byte_of_a_form_counts(app: Application, engine: FakeEngine,
     assert lying(engine) == set()
 
 
-async def test_what_a_user_sent_and_did_not_import_is_bounded(
+async def test_unimported_uploads_of_a_user_are_bounded(
     app: Application, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app.app_state, "uploads", UploadQuota(10_000))
@@ -80,7 +80,7 @@ async def test_what_a_user_sent_and_did_not_import_is_bounded(
     assert (await send(http, b"x" * 6_000, BEN)).status_code == 200
 
 
-async def test_what_was_imported_counts_no_more(
+async def test_imported_uploads_do_not_count(
     app: Application, http: httpx.AsyncClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app.app_state, "uploads", UploadQuota(10_000))
@@ -189,6 +189,6 @@ async def test_an_upload_has_a_place_among_bulk_work_and_takes_none_of_others(ap
     app.app_state.admission = before
 
 
-def test_whose_uploads_lie_there_is_read_once(tmp_path: Path) -> None:
+def test_the_owners_of_uploads_are_read_once(tmp_path: Path) -> None:
     quota = UploadQuota(10)
     assert quota.lying(tmp_path / "none", FakeEngine(tmp_path).caller) == 0

@@ -47,9 +47,7 @@ async def until_waiting(app: Application, count: int) -> None:
         await asyncio.sleep(0.001)
 
 
-async def test_who_waits_for_background_work_keeps_nobody_from_being_recorded(
-    app: Application, http: httpx.AsyncClient
-) -> None:
+async def test_waiting_for_background_work_does_not_block_appends(app: Application, http: httpx.AsyncClient) -> None:
     waiting = asyncio.ensure_future(http.post("/api/v1/content/write", json=WRITE, headers=ANA))
     await until_waiting(app, 1)
     for who in (ANA, BOB):
@@ -100,7 +98,7 @@ async def test_a_wait_without_a_timeout_ends_at_the_servers(app: Application, ht
     impatient.app_state.close()
 
 
-async def test_what_never_began_is_not_said_to_go_on(
+async def test_a_request_that_never_started_is_not_reported_as_continuing(
     app: Application, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forever = asyncio.Event()
@@ -122,7 +120,7 @@ async def test_what_never_began_is_not_said_to_go_on(
     assert "the work goes on" not in late["message"] + other["message"]
 
 
-async def test_one_who_gets_no_place_in_time_is_told_that_nothing_was_begun(
+async def test_a_queue_timeout_reports_that_nothing_started(
     app: Application, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = create_app(app.app_state.engine, ServerConfig(request_deadline_s=30.0, recall_deadline_s=0.2))

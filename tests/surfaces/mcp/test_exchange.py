@@ -85,7 +85,7 @@ async def test_odd_characters_cost_no_message(http: httpx.AsyncClient, message: 
     ],
     ids=["batch", "cut", "nan", "deep", "fine-grained", "large"],
 )
-async def test_what_is_no_message_is_refused_in_the_protocols_words(
+async def test_malformed_messages_get_json_rpc_errors(
     http: httpx.AsyncClient, message: bytes, status: int, word: str
 ) -> None:
     answer = await http.post("/mcp", content=message)

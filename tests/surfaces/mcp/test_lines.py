@@ -38,7 +38,7 @@ async def test_a_file_is_read_to_its_end(tmp_path: Path) -> None:
         assert len([line async for line in lines(file.fileno())]) == 40_000
 
 
-async def test_who_waits_for_a_line_can_be_interrupted() -> None:
+async def test_waiting_for_a_line_can_be_interrupted() -> None:
     reading, writing = os.pipe()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):

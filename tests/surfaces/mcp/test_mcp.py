@@ -70,7 +70,7 @@ async def test_all_tools_are_listed_with_flat_schemas(ana: Agent) -> None:
     assert not any(word in str(tools) for word in ("$ref", "anyOf"))
 
 
-async def test_what_was_written_is_found_read_edited_and_forgotten(ana: Agent) -> None:
+async def test_a_written_file_is_found_read_edited_and_forgotten(ana: Agent) -> None:
     assert TEA in await ana.call_text("write", uri=TEA, content="# Tea\n\nAna drinks oolong at dawn.\n")
     found = await ana.call_text("find", query="when does Ana drink oolong", min_score=0.0)
     assert found.startswith("Found 1 item(s):\n- [resource ")
@@ -91,7 +91,7 @@ async def test_what_was_written_is_found_read_edited_and_forgotten(ana: Agent) -
     assert await ana.call_text("find", query="sencha") == "No matching context found."
 
 
-async def test_what_is_remembered_is_seen_by_nobody_else(ana: Agent, http: httpx.AsyncClient) -> None:
+async def test_memories_are_visible_to_their_user_only(ana: Agent, http: httpx.AsyncClient) -> None:
     text = await ana.call_text("remember", messages=[{"role": "user", "content": "The key is under the fern."}])
     assert "session mcp-store-" in text
     assert "fern" in await ana.call_text("find", query="key under the fern", min_score=0.0)
@@ -250,7 +250,7 @@ async def test_a_block_that_cannot_be_is_refused(ana: Agent, arguments: dict[str
     assert word in text
 
 
-async def test_agents_who_edit_one_file_at_once_are_all_heard(ana: Agent) -> None:
+async def test_concurrent_edits_of_one_file_all_apply(ana: Agent) -> None:
     await ana.call_text("write", uri=TEA, content="".join(f"slot{i}: open\n" for i in range(8)))
     answers = await asyncio.gather(
         *(ana.call_text("edit", uri=TEA, old_string=f"slot{i}: open", new_string=f"slot{i}: taken") for i in range(8))
@@ -281,9 +281,7 @@ async def test_arguments_are_taken_as_models_write_them(ana: Agent, arguments: d
 @pytest.mark.parametrize(
     "arguments", [{"limit": "five"}, {"limit": 5.5}, {"limit": 0}, {"level": "x"}, {"colour": 1}], ids=str
 )
-async def test_what_has_no_plain_meaning_is_refused_with_the_names_there_are(
-    ana: Agent, arguments: dict[str, Any]
-) -> None:
+async def test_unknown_arguments_are_refused_with_the_valid_names(ana: Agent, arguments: dict[str, Any]) -> None:
     text, failed = await ana("find", query="heron", **arguments)
     assert failed
     assert "query, target_uri?" in text

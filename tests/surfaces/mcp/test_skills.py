@@ -60,7 +60,7 @@ async def test_an_upload_brings_its_files_along(ana: Agent) -> None:
         ({"data": skill("fern"), "colour": "red"}, "colour"),
     ],
 )
-async def test_what_is_no_skill_is_refused(ana: Agent, arguments: dict[str, str], word: str) -> None:
+async def test_invalid_skills_are_refused(ana: Agent, arguments: dict[str, str], word: str) -> None:
     text, failed = await ana("add_skill", **arguments)
     assert failed
     assert word in text

@@ -29,7 +29,7 @@ def counts(result: dict[str, Any]) -> tuple[int, int, int, int, int]:
     return result["new"], result["changed"], result["moved"], result["removed"], result["unchanged"]
 
 
-async def test_what_the_source_no_longer_has_goes(harness: Harness, tmp_path: Path) -> None:
+async def test_files_gone_at_the_source_are_removed(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", FILES)
     assert counts(await again(harness, folder)) == (3, 0, 0, 0, 0)
     (folder / "b.md").unlink()
@@ -46,7 +46,7 @@ async def test_a_directory_that_is_empty_then_goes_with_its_last_file(harness: H
     assert [n.uri.name for n in await harness.engine.ls(ROOT)] == ["a.md", "b.md"]
 
 
-async def test_all_five_counts_are_told(harness: Harness, tmp_path: Path) -> None:
+async def test_the_result_has_all_five_counts(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", {**FILES, "d.md": "d d d", "e.md": "e e e"})
     await again(harness, folder)
     plant(folder, {"new1.md": "one", "new2.md": "two", "a.md": "heron runs"})
@@ -83,7 +83,7 @@ async def test_a_moved_document_of_sections_moves_whole(harness: Harness, tmp_pa
     assert [n.uri.name for n in await harness.engine.ls(ROOT)] == ["deep", "a.md"]
 
 
-async def test_what_others_wrote_there_stays(harness: Harness, tmp_path: Path) -> None:
+async def test_files_of_other_origins_stay(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", FILES)
     await again(harness, folder)
     await harness.write(f"{ROOT}/mine.md", "my own")
@@ -94,7 +94,7 @@ async def test_what_others_wrote_there_stays(harness: Harness, tmp_path: Path) -
     assert sorted(await harness.texts_below(ROOT)) == ["a.md", "b.md", "mine.md", "sub/mine.md"]
 
 
-async def test_what_was_changed_here_is_kept_and_named(harness: Harness, tmp_path: Path) -> None:
+async def test_files_changed_here_stay_and_are_named(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", FILES)
     await again(harness, folder)
     await harness.write(f"{ROOT}/a.md", "my words")
@@ -109,7 +109,7 @@ async def test_what_was_changed_here_is_kept_and_named(harness: Harness, tmp_pat
     assert counts(result) == (0, 0, 0, 0, 1)
 
 
-async def test_what_was_moved_here_is_kept_where_it_is(harness: Harness, tmp_path: Path) -> None:
+async def test_files_moved_here_stay_where_they_are(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", FILES)
     await again(harness, folder)
     await harness.engine.mv(f"{ROOT}/a.md", f"{ROOT}/mine/a.md")
@@ -185,7 +185,7 @@ async def test_an_import_without_an_origin_removes_nothing(harness: Harness, tmp
     assert (await again(harness, folder, to=ROOT, origin=""))["removed"] == 0
 
 
-async def test_what_is_there_but_was_not_sent_is_not_gone(harness: Harness, tmp_path: Path) -> None:
+async def test_skipped_files_are_not_removed(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", FILES)
     await again(harness, folder)
     (folder / "b.md").unlink()
@@ -194,7 +194,7 @@ async def test_what_is_there_but_was_not_sent_is_not_gone(harness: Harness, tmp_
     assert (await again(harness, folder, incomplete="x.md: cannot be read"))["removed"] == 0
 
 
-async def test_what_is_ignored_now_is_not_gone(harness: Harness, tmp_path: Path) -> None:
+async def test_newly_ignored_files_are_not_removed(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", FILES)
     await again(harness, folder)
     plant(folder, {".gitignore": "b.md\n"})

@@ -71,7 +71,7 @@ class Vanishing(FolderSource):
         (self._root / "b.md").unlink()
 
 
-async def test_a_file_that_vanishes_meanwhile_is_said_and_the_rest_comes_in(harness: Harness, tmp_path: Path) -> None:
+async def test_a_file_that_vanishes_is_reported_and_the_rest_is_imported(harness: Harness, tmp_path: Path) -> None:
     added = await harness.engine.add(plant(tmp_path / "src", {"a.md": "heron", "b.md": "stork", "c.md": "crane"}))
     ports = replace(harness.ports, open_source=lambda path, choice: Vanishing(SourceSettings(path, choice)))
     await run_job(await harness.lease_of("import"), ports)
@@ -102,9 +102,7 @@ class Cancelling(ExtractiveModel):
         return await super().tiers_of_document(name, document)
 
 
-async def test_an_import_cancelled_while_it_runs_stops_after_the_batch_at_hand(
-    harness: Harness, tmp_path: Path
-) -> None:
+async def test_a_cancelled_import_stops_after_its_current_batch(harness: Harness, tmp_path: Path) -> None:
     path = upload(tmp_path, "src.zip", "")
     with zipfile.ZipFile(path, "w") as archive:
         for i in range(FILES_PER_PLAN * 3):
@@ -154,23 +152,23 @@ class Killing(ExtractiveModel):
         return await super().tiers_of_document(name, document)
 
 
-async def test_who_waits_is_told_how_it_ended(harness: Harness, tmp_path: Path) -> None:
+async def test_wait_returns_the_result(harness: Harness, tmp_path: Path) -> None:
     path = upload(tmp_path, "gone.md")
     folder = plant(tmp_path / "src", {"a.md": "heron"})
-    for made, unlink, said in ((folder, False, "success"), (path, True, "failed")):
+    for source, unlink, status in ((folder, False, "success"), (path, True, "failed")):
         async with asyncio.TaskGroup() as group:
-            waits = group.create_task(harness.engine.add(made, wait=True))
+            waits = group.create_task(harness.engine.add(source, wait=True))
             while not await harness.engine.tasks(status="pending"):
                 await asyncio.sleep(0)
             if unlink:
-                made.unlink()
+                source.unlink()
             while not waits.done():
                 await harness.settle()
                 await asyncio.sleep(0)
-        assert (waits.result().result or {})["status"] == said
+        assert (waits.result().result or {})["status"] == status
 
 
-async def test_who_waits_for_an_import_that_is_cancelled_is_told_so(harness: Harness, tmp_path: Path) -> None:
+async def test_waiting_for_a_cancelled_import_raises(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", {"a.md": "heron"})
     async with asyncio.TaskGroup() as group:
         waits = group.create_task(harness.engine.add(folder, wait=True))

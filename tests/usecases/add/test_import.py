@@ -118,7 +118,7 @@ async def test_a_document_grown_short_leaves_no_empty_directory(harness: Harness
     assert [n.uri.name for n in await harness.engine.ls(ROOT)] == ["README", "guide.md"]
 
 
-async def test_what_somebody_put_beside_the_sections_stays(harness: Harness, tmp_path: Path) -> None:
+async def test_files_beside_the_sections_stay(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", {"guide.md": long_document("Alpha", "Beta", "Gamma")})
     await harness.add(folder, origin="here")
     await harness.write(f"{ROOT}/guide/mine.md", "my own remark")
@@ -174,13 +174,13 @@ async def test_a_place_outside_resources_is_refused(harness: Harness, tmp_path: 
         await harness.engine.add(folder, to=ROOT, parent=ROOT)
 
 
-async def test_what_is_no_document_is_left_out_and_said(harness: Harness, tmp_path: Path) -> None:
+async def test_files_other_than_documents_are_skipped_and_reported(harness: Harness, tmp_path: Path) -> None:
     files = {"a.md": "heron", "b.so": b"\x7fELF\x00", ".gitignore": "secret*\n", "secret.md": "x", ".git/config": "x"}
     task = await harness.add(plant(tmp_path / "src", files))
     assert await paths(harness) == {"a.md"} or await paths(harness) == {"a.md", ".gitignore"}
-    told = " ".join((task.result or {})["warnings"])
+    warnings = " ".join((task.result or {})["warnings"])
     for left_out in ("b.so", "secret.md", ".git/"):
-        assert left_out in told
+        assert left_out in warnings
 
 
 async def test_strict_refuses_the_whole_for_one_left_out(harness: Harness, tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ async def test_tags_are_on_every_file(harness: Harness, tmp_path: Path) -> None:
     assert await harness.found("heron", tags=["kind=fish"]) == []
 
 
-async def test_files_too_deep_for_an_address_are_left_out_and_said(harness: Harness, tmp_path: Path) -> None:
+async def test_files_too_deep_for_an_address_are_skipped_and_reported(harness: Harness, tmp_path: Path) -> None:
     deep = "/".join("d" * 70) + "/x.md"
     task = await harness.add(plant(tmp_path / "src", {"a.md": "x", deep: "y"}))
     assert task.status is TaskStatus.COMPLETED
@@ -243,7 +243,7 @@ async def test_a_long_file_named_to_its_address_is_one_file(harness: Harness, tm
     assert await harness.engine.read("viking://resources/other.md") == text
 
 
-async def test_a_file_that_somebody_wrote_is_not_replaced_by_one_named_to_it(harness: Harness, tmp_path: Path) -> None:
+async def test_a_written_file_is_not_replaced_by_an_import_of_its_name(harness: Harness, tmp_path: Path) -> None:
     await harness.write("viking://resources/guide.md", "mine")
     with pytest.raises(Conflict):
         await harness.engine.add(plant(tmp_path, {"guide.md": "theirs"}) / "guide.md", to="viking://resources/guide.md")
@@ -263,7 +263,7 @@ async def test_a_directory_that_is_named_takes_the_file_into_it(harness: Harness
     assert await paths(harness, "viking://resources/manual") == {"guide.md"}
 
 
-async def test_names_are_composed_however_they_come_and_are_asked_for(harness: Harness, tmp_path: Path) -> None:
+async def test_names_are_nfc_on_import_and_in_requests(harness: Harness, tmp_path: Path) -> None:
     loose, tight = (unicodedata.normalize(form, "Café Zürich.md") for form in ("NFD", "NFC"))
     with zipfile.ZipFile(tmp_path / "src.zip", "w") as archive:
         archive.writestr(loose, "Opens at seven.")
@@ -285,8 +285,8 @@ async def test_two_files_of_one_address_are_not_mixed_and_named(harness: Harness
     task = await harness.add(plant(tmp_path / "src", {**files, "a?.md": "one", "a_.md": "two"}))
     assert task.status is TaskStatus.COMPLETED
     assert len(await paths(harness)) == 2
-    told = " ".join((task.result or {})["warnings"])
-    assert ("its address is that of" in told, (task.result or {})["new"]) == (True, 2)
+    warnings = " ".join((task.result or {})["warnings"])
+    assert ("its address is that of" in warnings, (task.result or {})["new"]) == (True, 2)
     again = await harness.add(tmp_path / "src", to=ROOT)
     assert ((again.result or {})["context_count"], (again.result or {})["unchanged"]) == (0, 2)
 
@@ -303,9 +303,9 @@ async def test_one_odd_entry_never_fails_an_import(harness: Harness, tmp_path: P
     found = await paths(harness)
     assert {"Q_ why is the sky blue.md", "a/b.md"} < found
     assert len(found) == 3
-    told = " ".join((task.result or {})["warnings"])
+    warnings = " ".join((task.result or {})["warnings"])
     for odd in ("link.md", "skipped a:", "../out.md", "/abs.md", "C:/x.md"):
-        assert odd in told, odd
+        assert odd in warnings, odd
 
 
 async def test_an_archive_of_nothing_but_what_leads_outside_is_refused(harness: Harness, tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ async def test_an_archive_of_nothing_but_what_leads_outside_is_refused(harness: 
         await harness.engine.add(tmp_path / "src.zip")
 
 
-async def test_credentials_are_left_out_and_that_is_said(harness: Harness, tmp_path: Path) -> None:
+async def test_credentials_are_skipped_and_reported(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", {"main.py": "print(1)", "app/.env": "DATABASE_PASSWORD=heliotrope"})
     task = await harness.add(folder)
     assert (await harness.found("heliotrope"), await paths(harness)) == ([], {"main.py"})

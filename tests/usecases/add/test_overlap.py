@@ -66,7 +66,7 @@ async def test_a_place_removed_meanwhile_stays_removed(
         await harness.engine.stat(removed)
 
 
-async def test_a_place_removed_and_made_by_somebody_else_gets_nothing_of_it(harness: Harness, tmp_path: Path) -> None:
+async def test_a_target_removed_and_recreated_gets_no_more_files(harness: Harness, tmp_path: Path) -> None:
     added = await harness.engine.add(plant(tmp_path / "src", MANY))
 
     async def replaced() -> None:

@@ -58,7 +58,7 @@ async def test_the_limit_bounds_a_block_without_quotas(harness: Harness) -> None
     assert len((await harness.engine.assemble("oolong tea", limit=3, max_tokens=10_000)).entries) == 3
 
 
-async def test_what_the_caller_has_seen_is_left_out(harness: Harness) -> None:
+async def test_excluded_entries_are_left_out(harness: Harness) -> None:
     await stocked(harness)
     block = await harness.engine.assemble("oolong tea preferences Ana", exclude=[TEA], max_tokens=10_000)
     assert TEA not in [str(e.uri) for e in block.entries]
@@ -100,7 +100,7 @@ async def test_nothing_found_is_an_empty_block(harness: Harness) -> None:
     assert (block.entries, block.rendered) == ((), "")
 
 
-async def test_nobody_gets_another_users_memories(harness: Harness) -> None:
+async def test_memories_of_other_users_are_left_out(harness: Harness) -> None:
     await stocked(harness)
     block = await harness.engine.as_caller(Caller(user="bob")).assemble("Ana prefers oolong", max_tokens=10_000)
     assert {e.category for e in block.entries} <= {"resources"}
@@ -176,13 +176,13 @@ async def test_a_category_is_not_crowded_out_by_another(harness: Harness) -> Non
     assert sum(e.category == "resources" for e in block.entries) == 3
 
 
-async def test_what_narrows_a_find_narrows_a_block(harness: Harness) -> None:
+async def test_find_filters_apply_to_blocks(harness: Harness) -> None:
     await stocked(harness)
     block = await harness.engine.assemble("oolong tea", narrow={"context_type": ["memory"]}, max_tokens=10_000)
     assert {e.category for e in block.entries} == {"preferences", "events", "entities"}
 
 
-async def test_a_directory_is_told_by_its_overview(harness: Harness) -> None:
+async def test_a_directory_is_shown_by_its_overview(harness: Harness) -> None:
     await stocked(harness)
     block = await harness.engine.assemble("tea", narrow={"level": [0]}, max_tokens=10_000)
     tea = next(e for e in block.entries if e.uri.name == "tea")
@@ -207,8 +207,8 @@ async def test_a_digest_cites_and_off_means_none(harness: Harness) -> None:
     assert digest_text.digest.startswith("OpenViking memory digest:\n- ")
     assert f"[{TEA}]" in digest_text.digest
     assert digest_text.rendered
-    for given in ("off", "auto"):
-        block = await harness.engine.assemble("which tea does Ana prefer", rewrite=given)
+    for rewrite in ("off", "auto"):
+        block = await harness.engine.assemble("which tea does Ana prefer", rewrite=rewrite)
         assert (block.digest, block.stats["rewrite"]) == ("", "off")
 
 

@@ -43,7 +43,7 @@ async def test_each_text_is_embedded_once() -> None:
     await once.close()
 
 
-async def test_what_failed_is_not_tried_again() -> None:
+async def test_a_failed_call_is_not_repeated() -> None:
     model = Model(Busy("full"))
     once = MemoizedEmbedder(model)
     with pytest.raises(Busy):
@@ -53,7 +53,7 @@ async def test_what_failed_is_not_tried_again() -> None:
     assert model.calls == 1
 
 
-async def test_what_was_too_late_is_not_waited_for_again() -> None:
+async def test_a_timed_out_call_is_not_awaited_again() -> None:
     model = Model(gate=asyncio.Event())
     once = MemoizedEmbedder(model)
     with pytest.raises(TimeoutError):

@@ -27,22 +27,22 @@ async def stocked(harness: Harness, turns: int = 1) -> None:
     await harness.settle()
 
 
-async def given(harness: Harness, **options: Any) -> list[str]:
+async def assembled(harness: Harness, **options: Any) -> list[str]:
     block = await harness.engine.assemble("oolong tea", session_id="s", **options)
     return [str(e.uri) for e in block.entries]
 
 
-async def test_what_was_given_is_left_out_until_enough_turns_have_passed(harness: Harness) -> None:
+async def test_recent_entries_are_left_out_for_dedup_turns(harness: Harness) -> None:
     await stocked(harness)
-    assert await given(harness, dedup_turns=2) == [TEA]
-    assert await given(harness, dedup_turns=2) == []
+    assert await assembled(harness, dedup_turns=2) == [TEA]
+    assert await assembled(harness, dedup_turns=2) == []
     await harness.append("s", "two", "three", "four")
-    assert await given(harness, dedup_turns=2) == [TEA]
+    assert await assembled(harness, dedup_turns=2) == [TEA]
 
 
 async def test_a_block_says_what_it_left_out(harness: Harness) -> None:
     await stocked(harness, turns=3)
-    await given(harness, dedup_turns=5)
+    await assembled(harness, dedup_turns=5)
     stats = (await harness.engine.assemble("oolong tea", session_id="s", dedup_turns=5)).stats
     assert stats["dedup"] == {"turns": 5, "status": "ok", "cooled": 1, "turn": 3}
     assert (stats["deduped"], stats["returned"]) == (1, 0)
@@ -50,7 +50,7 @@ async def test_a_block_says_what_it_left_out(harness: Harness) -> None:
 
 async def test_without_dedup_turns_nothing_is_noted(harness: Harness) -> None:
     await stocked(harness)
-    assert await given(harness) == await given(harness) == [TEA]
+    assert await assembled(harness) == await assembled(harness) == [TEA]
     assert KEY not in (await harness.engine.session("s")).config
 
 
@@ -58,7 +58,7 @@ async def test_the_log_is_a_file_of_the_session(harness: Harness) -> None:
     await stocked(harness)
     home = "viking://~/sessions/s"
     assert ".recall_log.json" not in [n.uri.name for n in await harness.engine.ls(home, hidden=True)]
-    await given(harness, dedup_turns=5)
+    await assembled(harness, dedup_turns=5)
     assert ".recall_log.json" in [n.uri.name for n in await harness.engine.ls(home, hidden=True)]
     log = json.loads(await harness.engine.read(f"{home}/.recall_log.json"))
     assert log["entries"] == {TEA: {"turn": 1, "detail": "abstract"}}
@@ -66,8 +66,8 @@ async def test_the_log_is_a_file_of_the_session(harness: Harness) -> None:
 
 async def test_an_address_alone_may_be_followed_by_its_text(harness: Harness) -> None:
     await stocked(harness)
-    assert await given(harness, dedup_turns=5, detail={"preferences": "uri"}) == [TEA]
-    assert await given(harness, dedup_turns=5) == [TEA]
+    assert await assembled(harness, dedup_turns=5, detail={"preferences": "uri"}) == [TEA]
+    assert await assembled(harness, dedup_turns=5) == [TEA]
 
 
 async def test_a_session_never_seen_is_neither_made_nor_missed(harness: Harness) -> None:
@@ -82,10 +82,10 @@ async def test_a_session_never_seen_is_neither_made_nor_missed(harness: Harness)
 
 async def test_a_note_survives_the_sessions_commit(harness: Harness) -> None:
     await stocked(harness)
-    await given(harness, dedup_turns=5)
+    await assembled(harness, dedup_turns=5)
     await harness.commit("s")
     await harness.settle()
-    assert await given(harness, dedup_turns=5) == []
+    assert await assembled(harness, dedup_turns=5) == []
 
 
 class Failing:
@@ -141,7 +141,7 @@ async def test_a_text_that_cannot_be_read_leaves_its_abstract(harness: Harness) 
     assert block.degraded == ("texts",)
 
 
-async def test_a_leaning_question_is_asked_in_up_to_three_ways_its_own_first(harness: Harness) -> None:
+async def test_a_dependent_query_runs_as_up_to_three_queries(harness: Harness) -> None:
     await stocked(harness)
     await harness.append("s", "I wonder which oolong tea Ana prefers")
     block = await harness.engine.assemble("what about it?", session_id="s")

@@ -84,14 +84,14 @@ async def test_cosines_of_candidates_are_done_without(harness: SearchHarness, tr
 
 
 @pytest.mark.parametrize("method", ["open", "candidates", "hydrate"])
-async def test_what_nothing_can_be_found_without_raises_in_time(harness: SearchHarness, method: str) -> None:
+async def test_a_failing_scope_raises_in_time(harness: SearchHarness, method: str) -> None:
     index = harness.ports.index
     harness.ports.index = Like(index, open=never) if method == "open" else with_views(index, **{method: never})
     with pytest.raises(Upstream, match="in time"):
         await find_within_deadline(harness)
 
 
-async def test_which_model_serves_is_asked_within_the_deadline(harness: SearchHarness) -> None:
+async def test_the_serving_model_is_read_within_the_deadline(harness: SearchHarness) -> None:
     harness.ports.former = harness.ports.embedder
     for trouble in (never, full):
         harness.ports.index = with_views(harness.ports.index, models=trouble)

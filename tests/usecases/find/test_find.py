@@ -107,13 +107,13 @@ async def test_chinese_is_found_by_its_own_words(harness: SearchHarness) -> None
     assert (await harness.uris("小明在北京吃了什么烤鸭"))[0] == "user/ana/sessions/s2/messages/zh.md"
 
 
-async def test_what_was_just_written_is_found(harness: SearchHarness) -> None:
+async def test_a_new_file_is_found_at_once(harness: SearchHarness) -> None:
     await harness.uris("zymurgy")
     harness.builder.add_turns("ana", "s1", [("new", "Ana", "zymurgy is my hobby", 99.0)])
     assert (await harness.uris("zymurgy hobby"))[0] == "user/ana/sessions/s1/messages/new.md"
 
 
-async def test_what_was_removed_is_not_found(harness: SearchHarness) -> None:
+async def test_a_removed_file_is_not_found(harness: SearchHarness) -> None:
     harness.builder.file(uri("resources/x/a.md"), "zymurgy is brewing")
     assert "resources/x/a.md" in await harness.uris("zymurgy brewing")
     harness.builder.remove(uri("resources/x"))
@@ -290,11 +290,11 @@ async def test_with_neither_search_it_is_an_error_not_an_empty_answer() -> None:
         await harness.ask("word")
 
 
-async def test_the_way_to_the_answer_is_told_in_stages(harness: SearchHarness) -> None:
+async def test_provenance_lists_the_stages(harness: SearchHarness) -> None:
     assert [s.name for s in (await harness.ask("amber")).trajectory] == ["plan", "recall", "rank", "load"]
 
 
-async def test_what_each_stage_took_is_counted(harness: SearchHarness) -> None:
+async def test_stage_durations_are_recorded(harness: SearchHarness) -> None:
     for word in ("amber", "basin"):
         await harness.ask(word)
     embed = ["embed"] if harness.embedder else []

@@ -45,7 +45,7 @@ async def test_a_subtree_is_paged_alone(planted: Harness) -> None:
     assert all(str(p.uri).startswith("viking://resources/docs/") for p in pieces)
 
 
-async def test_nobody_pages_through_what_others_own(planted: Harness) -> None:
+async def test_scroll_skips_entries_of_other_users(planted: Harness) -> None:
     bob = planted.engine.as_caller(Caller(user="bob")).facade(StatsOperations)
     pieces, _ = await bob.pieces(limit=1000)
     assert pieces
@@ -67,6 +67,6 @@ async def test_a_cursor_that_is_not_ours_is_refused(harness: Harness, cursor: st
 
 async def test_a_part_of_a_filter_that_a_count_ignores_is_named(planted: Harness) -> None:
     figures = planted.engine.facade(StatsOperations)
-    given = {"op": "must", "field": "name", "conds": ["x"]}
-    assert figures.ignored(given) == ("name",)
-    assert await figures.count(filter=given) == await figures.count()
+    condition = {"op": "must", "field": "name", "conds": ["x"]}
+    assert figures.ignored(condition) == ("name",)
+    assert await figures.count(filter=condition) == await figures.count()

@@ -71,7 +71,7 @@ async def test_a_restored_large_directory_can_be_removed_again_after_it_was_take
     assert await harness.engine.check() == []
 
 
-async def test_what_was_written_into_a_restored_directory_keeps_it(harness: Harness) -> None:
+async def test_a_restored_directory_with_new_files_stays(harness: Harness) -> None:
     await harness.write("viking://resources/notes/a.md", "about herons")
     await harness.engine.rm("viking://resources/notes", recursive=True)
     undone = await harness.engine.facade(HistoryOperations).undo()
@@ -81,17 +81,17 @@ async def test_what_was_written_into_a_restored_directory_keeps_it(harness: Harn
     assert await harness.engine.read("viking://resources/notes/a.md") == "about herons"
 
 
-async def test_what_was_looked_up_of_one_removal_cleans_nothing_of_the_next(harness: Harness) -> None:
-    kept, moved = "viking://resources/d/kept.md", "viking://resources/elsewhere.md"
+async def test_a_purge_cleans_only_its_own_removal(harness: Harness) -> None:
+    path, moved = "viking://resources/d/kept.md", "viking://resources/elsewhere.md"
     await harness.write("viking://resources/d/a.md", "about herons")
-    await harness.write(kept, "about kestrels")
+    await harness.write(path, "about kestrels")
     await harness.engine.rm("viking://resources/d", recursive=True)
     ledger = harness.ports.ledger
     assert isinstance(ledger, SqliteLedger)
     looked_up = await ledger.access.readers.read(lambda c: trash.next_uncleaned(c, 100))
     assert looked_up is not None
     await harness.engine.facade(HistoryOperations).undo()
-    await harness.engine.mv(kept, moved)
+    await harness.engine.mv(path, moved)
     await harness.engine.rm("viking://resources/d", recursive=True)
     await ledger.access.write(lambda c: trash.clean(c, looked_up, looked_up.nodes, last=True))
     assert await harness.found("kestrels") == [moved]

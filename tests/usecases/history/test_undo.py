@@ -81,7 +81,7 @@ async def test_a_removed_tree_comes_back_at_once_before_anything_was_cleaned(har
     assert await harness.engine.check() == []
 
 
-async def test_a_deleted_session_comes_back_with_what_was_said(harness: Harness) -> None:
+async def test_a_deleted_session_returns_with_its_messages(harness: Harness) -> None:
     await harness.append("trip", "I saw a heron", "and then an otter")
     await harness.commit("trip")
     await harness.settle()
@@ -102,8 +102,8 @@ async def test_a_deleted_session_comes_back_with_what_was_said(harness: Harness)
 
 
 async def test_a_forgotten_message_comes_back_and_counts(harness: Harness) -> None:
-    said = await harness.append("trip", "about herons", "about otters")
-    await harness.engine.rm(f"viking://~/sessions/trip/messages/{said.message_ids[0]}.md")
+    receipt = await harness.append("trip", "about herons", "about otters")
+    await harness.engine.rm(f"viking://~/sessions/trip/messages/{receipt.message_ids[0]}.md")
     await harness.settle()
     seq = next(e.commit for e in (await history(harness).log(limit=50, ops=["remove"])).entries)
     await history(harness).undo(seq=seq)
@@ -137,7 +137,7 @@ async def test_undo_without_a_name_takes_the_whole_import(harness: Harness, tmp_
     assert done.cause == f"undo:{task.id}"
 
 
-async def test_what_was_changed_since_an_import_stays_and_is_named(harness: Harness, tmp_path: Path) -> None:
+async def test_files_changed_since_an_import_stay_and_are_named(harness: Harness, tmp_path: Path) -> None:
     task = await harness.add(plant(tmp_path / "birds", {"a.md": "a", "b.md": "b"}))
     await harness.write("viking://resources/birds/a.md", "mine")
     await harness.write("viking://resources/birds/own.md", "mine too")
@@ -155,7 +155,7 @@ async def test_a_dry_run_changes_nothing(harness: Harness) -> None:
     assert await harness.seq() == before
 
 
-async def test_what_cannot_be_undone_is_refused_with_its_reason(harness: Harness) -> None:
+async def test_changes_that_cannot_be_undone_are_refused_with_a_reason(harness: Harness) -> None:
     await harness.write(A, "one")
     await harness.write(A, "two")
     seq = await last(harness)
@@ -197,12 +197,12 @@ async def test_tags_go_back(harness: Harness) -> None:
     assert (await harness.engine.stat(A)).tags == ("team=red",)
 
 
-async def test_nothing_done_is_said(harness: Harness) -> None:
+async def test_an_undo_without_changes_is_refused(harness: Harness) -> None:
     with pytest.raises(NotFound, match="no change"):
         await history(harness).undo()
 
 
-async def test_what_is_as_it_was_before_already_is_not_called_changed(harness: Harness) -> None:
+async def test_a_file_already_in_its_old_state_is_not_a_conflict(harness: Harness) -> None:
     for name in ("a", "b", "c"):
         await harness.write(f"viking://resources/notes/{name}.md", "one")
     await harness.engine.facade(IndexOperations).set_tags(A, ["team=red"])

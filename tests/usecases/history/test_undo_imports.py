@@ -80,7 +80,7 @@ async def test_a_re_add_is_undone_and_its_undo_is_undone(harness: Harness, birds
     assert await harness.engine.check() == []
 
 
-async def test_what_was_undone_can_be_imported_again_without_conflicts(harness: Harness, birds: Path) -> None:
+async def test_an_undone_import_can_be_repeated_without_conflicts(harness: Harness, birds: Path) -> None:
     task = await again(harness, changed_source(birds))
     after = await everything(harness)
     await harness.engine.facade(HistoryOperations).undo(cause=task.id)
@@ -90,7 +90,7 @@ async def test_what_was_undone_can_be_imported_again_without_conflicts(harness: 
     assert await everything(harness) == after
 
 
-async def test_what_was_written_since_a_re_add_stays_and_is_named(harness: Harness, birds: Path) -> None:
+async def test_files_written_since_a_reimport_stay_and_are_named(harness: Harness, birds: Path) -> None:
     before = await everything(harness)
     task = await again(harness, changed_source(birds))
     await harness.write(f"{TOP}/changed.md", "mine")

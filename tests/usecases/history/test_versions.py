@@ -97,7 +97,7 @@ async def test_a_restore_can_be_undone(harness: Harness) -> None:
     assert await harness.engine.read(A) == "two"
 
 
-async def test_nobody_reads_the_past_of_another_user(harness: Harness) -> None:
+async def test_history_of_other_users_is_hidden(harness: Harness) -> None:
     mine = "viking://~/memories/events/secret.md"
     await harness.write(mine, "hidden")
     other = harness.engine.as_caller(Caller("default", "ben")).facade(HistoryOperations)
@@ -159,7 +159,7 @@ async def test_a_filter_that_matches_nothing_ends(harness: Harness, monkeypatch:
     assert pages > 2
 
 
-async def test_what_only_followed_from_a_change_is_listed_when_asked_for(harness: Harness) -> None:
+async def test_derived_changes_are_listed_on_request(harness: Harness) -> None:
     await harness.write("viking://resources/d/a.md", "about herons")
     await harness.settle()
     assert {e.op for e in (await history(harness).log(limit=100)).entries} == {"create"}

@@ -16,7 +16,7 @@ async def begin(harness: Harness, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(CANCELLABLE))
-async def test_what_may_be_left_half_way_is_cancelled(harness: Harness, kind: str) -> None:
+async def test_resumable_jobs_can_be_cancelled(harness: Harness, kind: str) -> None:
     await begin(harness, kind)
     assert (await harness.engine.cancel("t")).status is TaskStatus.CANCELLED
     assert (await harness.queue("mystery")).pending == 0

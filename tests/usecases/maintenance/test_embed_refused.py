@@ -9,7 +9,7 @@ import pytest
 from recalld.app.tags_index import IndexOperations
 from recalld.domain.errors import Upstream
 from recalld.domain.results import VectorCount
-from tests.fakes.provider import WIDTH, Asked, Provider, provider
+from tests.fakes.provider import WIDTH, Provider, ReceivedRequest, provider
 from tests.harness import Harness, harness_at
 
 POISON = "poison"
@@ -20,25 +20,25 @@ class Picky(Provider):
 
     everything = False
 
-    def _answer(self, asked: Asked) -> tuple[bytes, int]:
-        if self.everything or any(POISON in text for text in asked.body.get("input", ())):
+    def _answer(self, request: ReceivedRequest) -> tuple[bytes, int]:
+        if self.everything or any(POISON in text for text in request.body.get("input", ())):
             return b'{"error": {"code": "content_filter"}}', 400
-        return super()._answer(asked)
+        return super()._answer(request)
 
 
 class Wordless(Picky):
     """Says nothing known of why."""
 
-    def _answer(self, asked: Asked) -> tuple[bytes, int]:
-        data, status = super()._answer(asked)
-        return (data if status == 200 else b"no: " + str(asked.body).encode(), status)
+    def _answer(self, request: ReceivedRequest) -> tuple[bytes, int]:
+        data, status = super()._answer(request)
+        return (data if status == 200 else b"no: " + str(request.body).encode(), status)
 
 
 def settings(fake: Provider) -> dict[str, object]:
     return {"kind": "openai", "base_url": fake.url, "model": "m", "dimensions": WIDTH}
 
 
-async def said(harness: Harness) -> None:
+async def append_messages(harness: Harness) -> None:
     for number in range(30):
         await harness.append("s", f"the heron stood still, number {number}")
         if number == 15:
@@ -49,7 +49,7 @@ async def test_one_refused_text_leaves_its_neighbours_their_vectors(tmp_path: Pa
     async with provider() as fake:
         fake.__class__ = Picky
         async with harness_at(tmp_path, embedder=settings(fake)) as harness:
-            await said(harness)
+            await append_messages(harness)
             await harness.settle()
             usage = await harness.engine.usage()
             assert usage.vectors == usage.chunks  # one of them all zeros, so that it is not sent again
@@ -57,10 +57,10 @@ async def test_one_refused_text_leaves_its_neighbours_their_vectors(tmp_path: Pa
             report = await harness.engine.facade(IndexOperations).consistency("viking://~")
             assert (report.missing, report.refused) == (0, {"content_filter": 1})
             assert (await harness.queue("embed")).dead == 0
-            asked = len(fake.seen)
+            request_count = len(fake.seen)
             await harness.append("s", "one more")
             await harness.settle()
-            assert not any(POISON in str(one.body) for one in fake.seen[asked:])
+            assert not any(POISON in str(one.body) for one in fake.seen[request_count:])
             assert (await harness.engine.find(POISON)).hits
 
 
@@ -102,6 +102,6 @@ async def test_a_refusal_without_a_known_word_is_an_invalid_request(tmp_path: Pa
     async with provider() as fake:
         fake.__class__ = Wordless
         async with harness_at(tmp_path, embedder=settings(fake)) as harness:
-            await said(harness)
+            await append_messages(harness)
             await harness.settle()
             assert (await harness.engine.usage()).embedded.refused == {"invalid_request": 1}

@@ -47,7 +47,7 @@ async def done(harness: Harness, uri: str = DIR, **options: object) -> dict[str,
     return task.result or {}
 
 
-async def test_what_lost_its_index_is_told_and_found_again_after_a_reindex(harness: Harness) -> None:
+async def test_missing_index_rows_are_reported_and_restored_by_a_reindex(harness: Harness) -> None:
     await two_files(harness)
     whole = await verbs(harness).consistency(DIR)
     assert (whole.missing, whole.expected >= 4) == (0, True)
@@ -74,7 +74,7 @@ async def test_without_recursion_what_lies_deeper_stays(harness: Harness) -> Non
     assert [str(r.uri) for r in (await verbs(harness).consistency(DIR)).first] == [B]
 
 
-async def test_vectors_are_made_anew(dense_harness: Harness) -> None:
+async def test_vectors_are_recomputed(dense_harness: Harness) -> None:
     await two_files(dense_harness)
     before = (await dense_harness.engine.usage()).vectors
     await done(dense_harness, mode="vectors_only")
@@ -82,7 +82,7 @@ async def test_vectors_are_made_anew(dense_harness: Harness) -> None:
     assert (await dense_harness.found("heron"))[0] == A
 
 
-async def test_summaries_are_made_anew_only_if_asked(harness: Harness) -> None:
+async def test_tiers_are_rebuilt_only_on_request(harness: Harness) -> None:
     await two_files(harness)
     ledger = harness.ports.ledger
     assert isinstance(ledger, SqliteLedger)
@@ -99,7 +99,7 @@ async def test_tags_may_come_with_it(harness: Harness) -> None:
     assert (await verbs(harness).attributes(B)).tags == ("x=1",)
 
 
-async def test_a_second_one_of_the_same_place_waits_for_nobody(harness: Harness) -> None:
+async def test_a_second_reindex_of_a_subtree_returns_at_once(harness: Harness) -> None:
     await two_files(harness)
     began = await verbs(harness).reindex(DIR)
     before = await harness.state()
@@ -134,13 +134,13 @@ async def test_a_file_removed_meanwhile_is_no_failure(harness: Harness) -> None:
 async def test_pruning_tells_what_it_would_delete_and_deletes_it(harness: Harness) -> None:
     await two_files(harness)
     await harness.engine.rm(A)
-    told = await verbs(harness).would_prune(DIR)
-    assert told["would_delete_records"] > 0
-    assert (await verbs(harness).consistency(DIR)).dead == told["would_delete_records"]
+    preview = await verbs(harness).would_prune(DIR)
+    assert preview["would_delete_records"] > 0
+    assert (await verbs(harness).consistency(DIR)).dead == preview["would_delete_records"]
     began = await verbs(harness).reindex(DIR, mode="prune_orphans")
     await run_job(await harness.lease_of("reindex"), harness.ports)
     result = (await harness.engine.task(began.task_id)).result or {}
-    assert result["deleted_records"] == told["would_delete_records"]
+    assert result["deleted_records"] == preview["would_delete_records"]
     assert (await verbs(harness).would_prune(DIR))["would_delete_records"] == 0
 
 
@@ -153,7 +153,7 @@ async def test_a_plain_user_reindexes_only_what_is_the_users_own(harness: Harnes
     assert (await plain.reindex(MINE)).object_type == "file"
 
 
-async def test_what_makes_no_sense_is_refused(harness: Harness) -> None:
+async def test_invalid_options_are_refused(harness: Harness) -> None:
     await harness.append("s", "hello")
     for uri, options, error in (
         ("viking://resources/never", {}, NotFound),

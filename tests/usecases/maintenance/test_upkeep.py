@@ -23,36 +23,36 @@ class Counting(ExtractiveModel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: list[str] = []
+        self.directories: list[str] = []
 
     async def tiers_of_directory(self, uri: str, title: str, children: tuple[Child, ...], total: int) -> Tiers:
-        self.asked.append(uri)
+        self.directories.append(uri)
         return await super().tiers_of_directory(uri, title, children, total)
 
 
 async def refreshed(harness: Harness) -> list[str]:
     """Directories summarised until all is settled, in order."""
     model = Counting()
-    kept = harness.ports
-    harness.ports = replace(kept, model=model)
+    ports = harness.ports
+    harness.ports = replace(ports, model=model)
     await harness.settle()
-    harness.ports = kept
+    harness.ports = ports
     await model.close()
-    return model.asked
+    return model.directories
 
 
 async def test_many_changed_children_refresh_their_directory_once(harness: Harness) -> None:
     for i in range(30):
         await harness.write(f"{ROOT}/{i}.md", f"bird number {i}")
-    asked = await refreshed(harness)
-    assert asked.count(ROOT) == 1
+    directories = await refreshed(harness)
+    assert directories.count(ROOT) == 1
 
 
 async def test_children_are_summarised_before_their_parents(harness: Harness) -> None:
     await harness.write(f"{ROOT}/waders/long/heron.md", "# Heron\n\nThe heron stands still.\n")
-    asked = await refreshed(harness)
+    directories = await refreshed(harness)
     below = [f"{ROOT}/waders/long", f"{ROOT}/waders", ROOT, "viking://resources"]
-    assert [u for u in asked if u in below] == below
+    assert [u for u in directories if u in below] == below
 
 
 async def test_a_change_reaches_no_further_than_its_abstracts_do(harness: Harness) -> None:
@@ -60,9 +60,9 @@ async def test_a_change_reaches_no_further_than_its_abstracts_do(harness: Harnes
     await harness.write("viking://resources/fish/cod.md", "cod")
     await refreshed(harness)
     await harness.write(f"{ROOT}/waders/heron.md", "# Heron\n\nThe heron flies.\n")
-    asked = await refreshed(harness)
-    assert asked[0] == f"{ROOT}/waders"
-    assert "viking://resources/fish" not in asked
+    directories = await refreshed(harness)
+    assert directories[0] == f"{ROOT}/waders"
+    assert "viking://resources/fish" not in directories
 
 
 async def test_nothing_changed_is_nothing_to_refresh(harness: Harness) -> None:
@@ -146,9 +146,7 @@ async def test_a_changed_file_leaves_no_vector_of_its_former_words(dense_harness
     assert await dense_harness.engine.check() == []
 
 
-async def test_what_was_removed_is_purged_slice_by_slice_until_nothing_is_left(
-    harness: Harness, tmp_path: Path
-) -> None:
+async def test_removed_nodes_are_purged_in_slices_until_none_is_left(harness: Harness, tmp_path: Path) -> None:
     files = {f"{i:03d}.md": f"bird {i}" for i in range(trash.NODES_PER_SLICE * 2 + 10)}
     await harness.add(plant(tmp_path / "birds", files))
     before = await harness.engine.usage()

@@ -50,8 +50,8 @@ async def test_a_member_whose_work_waits_for_tomorrow_is_removed_today(dense_har
     shared = harness.ports.ledger.tenant(Caller("acme", ""))
     await shared.commit(Commit((), (NewJob("embed", "embed", delay_s=TOMORROW_S),)))
     await rounds(harness)
-    told = await harness.ports.ledger.tenant(Caller("default", "root", Role.ROOT)).task(task)
-    assert told.status is TaskStatus.COMPLETED
+    status = await harness.ports.ledger.tenant(Caller("default", "root", Role.ROOT)).task(task)
+    assert status.status is TaskStatus.COMPLETED
 
 
 async def test_work_that_runs_is_waited_for(dense_harness: Harness) -> None:

@@ -56,8 +56,8 @@ class BreakingTenant:
 
 @pytest.fixture
 async def there(tmp_path: Path) -> AsyncIterator[Harness]:
-    async with harness_at(tmp_path / "there") as made:
-        yield made
+    async with harness_at(tmp_path / "there") as harness:
+        yield harness
 
 
 def packs(harness: Harness) -> PackOperations:
@@ -123,7 +123,7 @@ async def test_an_export_that_ends_early_leaves_no_file(harness: Harness) -> Non
     assert list(harness.ports.uploads.glob("pack_*")) == []
 
 
-async def test_what_vanishes_while_it_is_packed_is_left_out(harness: Harness) -> None:
+async def test_files_that_vanish_during_an_export_are_left_out(harness: Harness) -> None:
     await furnish(harness)
 
     class Vanishing(Breaking):

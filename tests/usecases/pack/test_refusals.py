@@ -42,7 +42,7 @@ def zipped(found: Members) -> bytes:
     return out.getvalue()
 
 
-def told(change: Callable[[dict[str, Any]], Any]) -> Callable[[Members], None]:
+def with_manifest(change: Callable[[dict[str, Any]], Any]) -> Callable[[Members], None]:
     """A pack whose manifest says something else."""
 
     def changed(found: Members) -> None:
@@ -70,23 +70,23 @@ def below_a_file(manifest: dict[str, Any]) -> None:
 
 
 REFUSED: dict[str, Callable[[Members], Any]] = {
-    "another version": told(lambda m: m.update(format_version=2)),
-    "another kind": told(lambda m: m.update(kind="zip")),
-    "no hash over all": told(lambda m: m.update(content_sha256="")),
-    "a wrong hash over all": told(lambda m: m.update(content_sha256="0" * 64)),
-    "a wrong hash": told(lambda m: (m.pop("generator"), m["entries"][-1].update(sha256="0" * 64))),
-    "a wrong size": told(lambda m: (m.pop("generator"), m["entries"][-1].update(size=1))),
-    "a size that is none": told(lambda m: (m.pop("generator"), m["entries"][-1].update(size=-1))),
-    "an unknown kind of entry": told(lambda m: (m.pop("generator"), m["entries"][-1].update(kind="link"))),
-    "a path that leads up": told(lambda m: foreign(m, "../tea.md")),
-    "an absolute path": told(lambda m: foreign(m, "/tea.md")),
-    "a path with a backslash": told(lambda m: foreign(m, "a\\tea.md")),
-    "an entry twice": told(twice),
-    "an entry below a file": told(below_a_file),
-    "another root": told(lambda m: m["root"].update(name="other")),
-    "a root in no scope": told(lambda m: m["root"].update(uri="viking://temp/docs")),
-    "a root that is no address": told(lambda m: m["root"].update(uri="/etc")),
-    "too few index records": told(lambda m: m["index"]["records"].update(count=1)),
+    "another version": with_manifest(lambda m: m.update(format_version=2)),
+    "another kind": with_manifest(lambda m: m.update(kind="zip")),
+    "no hash over all": with_manifest(lambda m: m.update(content_sha256="")),
+    "a wrong hash over all": with_manifest(lambda m: m.update(content_sha256="0" * 64)),
+    "a wrong hash": with_manifest(lambda m: (m.pop("generator"), m["entries"][-1].update(sha256="0" * 64))),
+    "a wrong size": with_manifest(lambda m: (m.pop("generator"), m["entries"][-1].update(size=1))),
+    "a size that is none": with_manifest(lambda m: (m.pop("generator"), m["entries"][-1].update(size=-1))),
+    "an unknown kind of entry": with_manifest(lambda m: (m.pop("generator"), m["entries"][-1].update(kind="link"))),
+    "a path that leads up": with_manifest(lambda m: foreign(m, "../tea.md")),
+    "an absolute path": with_manifest(lambda m: foreign(m, "/tea.md")),
+    "a path with a backslash": with_manifest(lambda m: foreign(m, "a\\tea.md")),
+    "an entry twice": with_manifest(twice),
+    "an entry below a file": with_manifest(below_a_file),
+    "another root": with_manifest(lambda m: m["root"].update(name="other")),
+    "a root in no scope": with_manifest(lambda m: m["root"].update(uri="viking://temp/docs")),
+    "a root that is no address": with_manifest(lambda m: m["root"].update(uri="/etc")),
+    "too few index records": with_manifest(lambda m: m["index"]["records"].update(count=1)),
     "a file the manifest does not name": lambda found: found.update({"docs/files/more.md": b"more"}),
     "a file beside the root": lambda found: found.update({"more.md": b"more"}),
     "a file missing": lambda found: found.pop("docs/files/tea.md"),
@@ -129,7 +129,7 @@ async def test_a_pack_with_a_flipped_bit_is_refused_or_the_same(harness: Harness
 
 async def test_a_foreign_pack_is_taken_by_its_files_hashes(harness: Harness, tmp_path: Path) -> None:
     found = await members(harness)
-    told(lambda m: (m.pop("generator"), m.update(content_sha256="1" * 64)))(found)
+    with_manifest(lambda m: (m.pop("generator"), m.update(content_sha256="1" * 64)))(found)
     (tmp_path / "pack.zip").write_bytes(zipped(found))
     did = await packs(harness).import_pack(tmp_path / "pack.zip", "viking://resources/elsewhere")
     assert did.files == 2

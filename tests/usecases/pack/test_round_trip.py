@@ -27,8 +27,8 @@ ROOT = Caller(role=Role.ROOT)
 @pytest.fixture
 async def there(tmp_path: Path) -> AsyncIterator[Harness]:
     """An empty store to bring packs to."""
-    async with harness_at(tmp_path / "there") as made:
-        yield made
+    async with harness_at(tmp_path / "there") as harness:
+        yield harness
 
 
 def packs(harness: Harness, caller: Caller = ROOT) -> PackOperations:
@@ -139,7 +139,7 @@ async def test_an_import_repeated_with_overwrite_adds_nothing(harness: Harness, 
     assert (usage.nodes, usage.messages, usage.chunks) == (after.nodes, after.messages, after.chunks)
 
 
-async def test_what_is_there_refuses_an_import_unless_told_what_to_do(harness: Harness, there: Harness) -> None:
+async def test_existing_files_refuse_an_import_without_on_conflict(harness: Harness, there: Harness) -> None:
     await furnish(harness)
     pack = await packs(harness).export(DOCS)
     await there.write(f"{DOCS}/tea.md", "mine")
@@ -191,13 +191,15 @@ async def test_backup_and_restore_are_not_for_plain_users(harness: Harness) -> N
         await ana.restore(Path("unread"))
 
 
-async def test_what_is_not_there_is_not_exported(harness: Harness) -> None:
+async def test_missing_directories_are_not_exported(harness: Harness) -> None:
     with pytest.raises(NotFound):
         await packs(harness).export("viking://resources/none")
     assert list(harness.ports.uploads.glob("pack_*")) == []
 
 
-async def test_vectors_are_told_and_asked_for(dense_harness: Harness, there: Harness) -> None:
+async def test_vector_counts_are_in_the_manifest_and_required_on_request(
+    dense_harness: Harness, there: Harness
+) -> None:
     await dense_harness.write(f"{DOCS}/tea.md", "oolong at dawn")
     await dense_harness.settle()
     pack: Packed = await packs(dense_harness).export(DOCS, include_vectors=True)
@@ -270,8 +272,8 @@ async def test_private_values_leave_in_a_backup_alone_and_are_found_by_nothing(
     backup = await packs(harness).backup()
     await packs(there).restore(backup.path)
     await there.settle()
-    kept = await there.engine.as_caller(Caller()).facade(PrivacyOperations).config("skill", "mailer")
-    assert kept.current.values == {"token": "opensesame"}
+    config = await there.engine.as_caller(Caller()).facade(PrivacyOperations).config("skill", "mailer")
+    assert config.current.values == {"token": "opensesame"}
     assert await there.found("opensesame") == []
 
 

@@ -23,10 +23,10 @@ def verbs(harness: Harness, user: str = "default") -> PrivacyOperations:
 
 
 async def test_of_several_at_once_each_has_a_version_of_its_own(harness: Harness) -> None:
-    kept = await asyncio.gather(*(verbs(harness).upsert("skill", "fern", {"n": n}) for n in range(4)))
-    assert sorted(one.meta.active for one in kept) == [1, 2, 3, 4]
+    stored = await asyncio.gather(*(verbs(harness).upsert("skill", "fern", {"n": n}) for n in range(4)))
+    assert sorted(one.meta.active for one in stored) == [1, 2, 3, 4]
     assert await verbs(harness).versions("skill", "fern") == [1, 2, 3, 4]
-    for one in kept:
+    for one in stored:
         assert await verbs(harness).version("skill", "fern", one.meta.active) == one.current
     assert (await verbs(harness).config("skill", "fern")).meta.active == 4
 
@@ -58,21 +58,21 @@ async def test_no_search_finds_them_nor_the_names_they_are_kept_under(dense_harn
     assert await dense_harness.engine.count() == 0
 
 
-async def test_nor_does_anything_that_would_index_them_anew(harness: Harness) -> None:
+async def test_no_reindex_indexes_private_values(harness: Harness) -> None:
     await verbs(harness).upsert("mailbox", "fern", {"token": "hunter2"})
     file = Uri.parse("viking://user/default/privacy/mailbox/fern/v0001.json")
     tenant = harness.ports.ledger.tenant(Caller())
     node, folder = await tenant.stat(file), await tenant.stat(file.parent)
     chunks, tiers = (Chunk(0, 7, ("hunter2",)),), Tiers("hunter2")
     put = PutFile(file.parent / "copy.json", WriteMode.CREATE, "0" * 64, 7, "text/plain", b"hunter2", chunks)
-    told = SetTiers(folder.id, folder.version, tiers, (Chunk(0, 7, ("hunter2",), 0),))
-    await tenant.commit(Commit((put, SetChunks(node.id, node.version, chunks), told)))
+    tiers_op = SetTiers(folder.id, folder.version, tiers, (Chunk(0, 7, ("hunter2",), 0),))
+    await tenant.commit(Commit((put, SetChunks(node.id, node.version, chunks), tiers_op)))
     for level in ((0,), (1,), (2,)):
         assert await harness.found("hunter2", level=level, score_threshold=0) == []
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", ".", "..", "", "a b", ".hidden", "x" * 129])
-async def test_what_is_no_name_is_refused(harness: Harness, name: str) -> None:
+async def test_invalid_names_are_refused(harness: Harness, name: str) -> None:
     with pytest.raises((Invalid, NotFound)):
         await verbs(harness).upsert("skill", name, {"a": 1})
     with pytest.raises((Invalid, NotFound)):
@@ -81,14 +81,14 @@ async def test_what_is_no_name_is_refused(harness: Harness, name: str) -> None:
 
 
 @pytest.mark.parametrize("values", [{"x": float("nan")}, {"x": object()}, {"x": "y" * 70_000}])
-async def test_what_cannot_be_kept_as_it_is_is_refused(harness: Harness, values: dict[str, object]) -> None:
+async def test_values_that_do_not_round_trip_are_refused(harness: Harness, values: dict[str, object]) -> None:
     with pytest.raises(Invalid):
         await verbs(harness).upsert("skill", "fern", values)
     with pytest.raises(NotFound):
         await verbs(harness).config("skill", "fern")
 
 
-async def test_a_file_that_is_not_as_it_was_written_is_told(harness: Harness) -> None:
+async def test_a_damaged_file_is_reported(harness: Harness) -> None:
     await verbs(harness).upsert("skill", "fern", {"a": 1})
     await harness.engine.write("viking://resources/meta.json", '{"category": "x"}')
     await harness.engine.rm("viking://~/privacy/skill/fern/meta.json")

@@ -11,7 +11,7 @@ from recalld.domain.session import MESSAGE_BYTES_MAX
 from tests.harness import Harness, words
 
 
-async def told(harness: Harness, session: str = "s") -> list[str]:
+async def stored_texts(harness: Harness, session: str = "s") -> list[str]:
     live = await harness.ports.ledger.tenant(harness.engine.caller).messages(session, archive=0)
     return [m.text for m in live]
 
@@ -24,7 +24,7 @@ async def test_a_message_is_found_by_the_next_find(harness: Harness) -> None:
 async def test_messages_keep_the_order_they_arrived_in(harness: Harness) -> None:
     await harness.append("s", *[f"number {i}" for i in range(50)])
     await harness.append("s", "last")
-    assert await told(harness) == [*[f"number {i}" for i in range(50)], "last"]
+    assert await stored_texts(harness) == [*[f"number {i}" for i in range(50)], "last"]
 
 
 async def test_equal_messages_are_separate(harness: Harness) -> None:
@@ -42,7 +42,7 @@ async def test_a_repeated_id_adds_nothing_even_beside_new_ones(harness: Harness)
     one = {"role": "user", "content": "one", "id": "m-1"}
     await harness.append("s", one)
     assert (await harness.append("s", one, "two")).added == 1
-    assert await told(harness) == ["one", "two"]
+    assert await stored_texts(harness) == ["one", "two"]
 
 
 async def test_the_same_id_in_another_session_is_another_message(harness: Harness) -> None:
@@ -52,9 +52,9 @@ async def test_the_same_id_in_another_session_is_another_message(harness: Harnes
 
 async def test_ten_appends_at_once_all_arrive(harness: Harness) -> None:
     await asyncio.gather(*(harness.append("s", f"a{i}", f"b{i}") for i in range(10)))
-    heard = await told(harness)
-    assert sorted(heard) == sorted([f"a{i}" for i in range(10)] + [f"b{i}" for i in range(10)])
-    assert all(heard.index(f"b{i}") == heard.index(f"a{i}") + 1 for i in range(10))
+    texts = await stored_texts(harness)
+    assert sorted(texts) == sorted([f"a{i}" for i in range(10)] + [f"b{i}" for i in range(10)])
+    assert all(texts.index(f"b{i}") == texts.index(f"a{i}") + 1 for i in range(10))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ async def test_ten_appends_at_once_all_arrive(harness: Harness) -> None:
 async def test_no_date_reorders_or_refuses_a_message(harness: Harness, stamp: str | None) -> None:
     await harness.append("s", "first")
     await harness.append("s", {"role": "user", "content": "second", "created_at": stamp}, "third")
-    assert await told(harness) == ["first", "second", "third"]
+    assert await stored_texts(harness) == ["first", "second", "third"]
     assert "second" in (await harness.engine.find("second")).hits[0].abstract
 
 
@@ -97,7 +97,7 @@ async def test_a_message_beyond_its_limit_is_refused_whole(harness: Harness) -> 
      {"role": "user", "parts": "text"}, {"role": "user", "parts": 7},
      {"role": "user", "parts": [{"type": "image_url"}]}, {"role": "user", "content": "x", "source_message_ids": 7}],
 )  # fmt: skip
-async def test_what_is_no_message_is_refused_and_makes_no_session(harness: Harness, message: dict[str, object]) -> None:
+async def test_invalid_messages_are_refused_and_create_no_session(harness: Harness, message: dict[str, object]) -> None:
     with pytest.raises(Invalid) as refused:
         await harness.append("s", message)
     assert (bool(refused.value.remedy), await harness.engine.sessions()) == (True, [])
@@ -117,7 +117,7 @@ async def test_a_session_is_named_by_one_plain_segment(harness: Harness, session
 
 async def test_a_lone_surrogate_is_kept_as_something_readable(harness: Harness) -> None:
     await harness.append("s", "half \ud83d of a smile")
-    assert await told(harness) == ["half \ufffd of a smile"]
+    assert await stored_texts(harness) == ["half \ufffd of a smile"]
 
 
 async def test_parts_of_every_kind_are_kept(harness: Harness) -> None:

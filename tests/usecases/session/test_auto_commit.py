@@ -100,7 +100,7 @@ async def test_an_idle_session_with_a_policy_is_committed(harness: Harness) -> N
     assert await enqueue_idle(harness.ports) == 0
 
 
-async def test_housekeeping_looks_for_idle_sessions_unless_told_not_to(harness: Harness) -> None:
+async def test_housekeeping_commits_idle_sessions_unless_disabled(harness: Harness) -> None:
     await begin(harness)
     await harness.append("s", "one")
     await harness.settle()
@@ -115,17 +115,17 @@ async def test_housekeeping_looks_for_idle_sessions_unless_told_not_to(harness: 
 async def test_a_server_may_have_every_new_session_commit_by_itself(tmp_path: Path) -> None:
     async with harness_at(tmp_path / "data", session={"auto_commit": True}) as harness:
         await harness.append("made", "by a message")
-        asked = await harness.engine.session("asked", auto_create=True)
+        requested = await harness.engine.session("asked", auto_create=True)
         named = await harness.engine.session_new("named")
         declined = await harness.engine.session_new("declined", config={"auto_commit_policy": None})
-        made = await harness.engine.session("made")
-        assert [s.config.get("auto_commit_policy", {}) is not None for s in (made, asked, named, declined)] == [
+        appended = await harness.engine.session("made")
+        assert [s.config.get("auto_commit_policy", {}) is not None for s in (appended, requested, named, declined)] == [
             True,
             True,
             True,
             False,
         ]
-        assert made.config["auto_commit_policy"]["message_count_threshold"] == 100
+        assert appended.config["auto_commit_policy"]["message_count_threshold"] == 100
 
 
 async def test_without_that_setting_no_session_does(harness: Harness) -> None:

@@ -41,7 +41,7 @@ async def test_a_message_keeps_its_address_and_is_found_when_archived(harness: H
     assert await harness.found("heron", target_uri="viking://~/sessions") == before != []
 
 
-async def test_nothing_said_is_nothing_archived(harness: Harness) -> None:
+async def test_an_empty_session_archives_nothing(harness: Harness) -> None:
     await harness.engine.session_new("s")
     did = await harness.commit("s")
     assert (did.archived, did.reason) == (False, "no_messages")
@@ -52,7 +52,7 @@ async def test_a_session_never_seen_cannot_be_committed(harness: Harness) -> Non
         await harness.commit("never")
 
 
-async def test_recent_messages_stay_live_when_asked(harness: Harness) -> None:
+async def test_keep_recent_count_keeps_recent_messages_live(harness: Harness) -> None:
     await harness.append("s", *"abcde")
     await harness.commit("s", keep_recent_count=2)
     await harness.settle()
@@ -62,7 +62,7 @@ async def test_recent_messages_stay_live_when_asked(harness: Harness) -> None:
     assert (again.archived, again.reason) == (False, "all_within_keep_window")
 
 
-async def test_whole_turns_stay_live_when_asked(harness: Harness) -> None:
+async def test_turn_retention_keeps_whole_turns_live(harness: Harness) -> None:
     for i in range(4):
         await harness.append("s", {"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"a{i}"})
     await harness.commit("s", retention_mode="turn_budget", keep_recent_turn_count=2)
@@ -87,7 +87,7 @@ async def test_two_commits_at_once_lose_and_double_nothing(harness: Harness) -> 
 
 
 async def test_commits_during_appends_keep_every_message_once(harness: Harness) -> None:
-    async def talk(who: int) -> None:
+    async def append_ten(who: int) -> None:
         for i in range(10):
             await harness.append("s", f"{who}.{i}")
 
@@ -96,13 +96,13 @@ async def test_commits_during_appends_keep_every_message_once(harness: Harness) 
             await harness.commit("s")
 
     await harness.append("s", "start")
-    await asyncio.gather(talk(1), talk(2), put_away())
+    await asyncio.gather(append_ten(1), append_ten(2), put_away())
     await harness.commit("s")
     await harness.settle()
-    heard = [
+    texts = [
         t for n in range(1, (await harness.engine.session("s")).commit_count + 1) for t in await archived(harness, n)
     ]
-    assert sorted(heard) == sorted(["start", *(f"{w}.{i}" for w in (1, 2) for i in range(10))])
+    assert sorted(texts) == sorted(["start", *(f"{w}.{i}" for w in (1, 2) for i in range(10))])
 
 
 async def test_a_decision_becomes_an_event_that_quotes_it(harness: Harness) -> None:
@@ -129,7 +129,7 @@ async def test_a_memory_tells_where_it_comes_from(harness: Harness) -> None:
     assert [(s.session_id, s.message_id) for s in hit.sources] == [("s", ids[0])]
 
 
-async def test_a_quoted_message_takes_no_second_place_unless_its_session_is_asked(harness: Harness) -> None:
+async def test_a_message_quoted_by_a_memory_is_found_once_outside_its_session(harness: Harness) -> None:
     ids = (await harness.append("s", DECISION)).message_ids
     await harness.commit("s")
     await harness.settle()
@@ -139,7 +139,7 @@ async def test_a_quoted_message_takes_no_second_place_unless_its_session_is_aske
     assert await harness.found("Lisbon", target_uri="viking://~/sessions") == [message]
 
 
-async def test_what_was_learned_is_written_once_however_often_it_is_done(harness: Harness) -> None:
+async def test_a_repeated_extraction_writes_memories_once(harness: Harness) -> None:
     await harness.append("s", DECISION)
     await harness.commit("s")
     job = await harness.lease_of("extract")

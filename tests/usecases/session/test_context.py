@@ -24,7 +24,7 @@ async def test_until_an_archive_is_read_its_messages_are_shown_raw(harness: Harn
 
 
 @pytest.mark.parametrize("budget", [0, 50, 120, 1_000, 128_000])
-async def test_what_is_shown_fits_the_budget(harness: Harness, budget: int) -> None:
+async def test_the_context_fits_the_token_budget(harness: Harness, budget: int) -> None:
     await harness.append("s", words(100))
     await harness.commit("s")
     await harness.settle()
@@ -65,7 +65,7 @@ async def test_a_session_is_made_once(harness: Harness) -> None:
     assert refused.value.code == "ALREADY_EXISTS"
 
 
-async def test_asking_for_a_session_makes_none_unless_told(harness: Harness) -> None:
+async def test_reading_a_session_creates_it_only_with_auto_create(harness: Harness) -> None:
     with pytest.raises(NotFound):
         await harness.engine.session("s")
     assert await harness.engine.sessions() == []
@@ -80,7 +80,7 @@ async def test_sessions_are_listed_newest_first(harness: Harness) -> None:
     assert [s.id for s in await harness.engine.sessions()] == ["a", "c", "b"]
 
 
-async def test_what_was_used_is_counted_and_kept(harness: Harness) -> None:
+async def test_used_resources_are_counted_and_stored(harness: Harness) -> None:
     await harness.append("s", "x")
     assert await harness.engine.session_used("s", contexts=["viking://resources/a.md"], skills=2) == (1, 2)
     assert await harness.engine.session_used("s", contexts=["viking://~/memories/b.md"]) == (2, 2)

@@ -81,12 +81,12 @@ async def test_events_carry_the_sessions_tags_or_those_of_their_commit(harness: 
     await harness.engine.session_new(
         "s", config={"memory_extraction_config": {"events": {"tags": ["team=core", "bad"]}}}
     )
-    wishes: list[tuple[list[str] | None, tuple[str, ...], str]] = [
+    cases: list[tuple[list[str] | None, tuple[str, ...], str]] = [
         (None, ("team=core",), "Lisbon"),
         (["x=1"], ("x=1",), "Oslo"),
         ([], (), "Kyoto"),
     ]
-    for tags, expected, town in wishes:
+    for tags, expected, town in cases:
         await harness.append("s", FACT.replace("Lisbon", town))
         did = await harness.commit("s", event_tags=tags)
         await harness.settle()
@@ -94,7 +94,7 @@ async def test_events_carry_the_sessions_tags_or_those_of_their_commit(harness: 
         assert (await harness.engine.stat(uri)).tags == expected
 
 
-async def test_what_is_learnt_at_once_is_found_and_the_messages_stay_live(harness: Harness) -> None:
+async def test_an_immediate_extraction_is_found_and_messages_stay_live(harness: Harness) -> None:
     await harness.append("s", FACT)
     (one,) = await harness.engine.facade(SessionOperations).extract("s")
     assert (one.type, "Lisbon" in one.abstract) == ("events", True)
@@ -103,7 +103,7 @@ async def test_what_is_learnt_at_once_is_found_and_the_messages_stay_live(harnes
     assert (session.message_count, session.commit_count, session.memories_extracted) == (1, 0, {"events": 1})
 
 
-async def test_what_was_learnt_at_once_is_not_learnt_again(harness: Harness) -> None:
+async def test_immediately_extracted_messages_are_not_extracted_again(harness: Harness) -> None:
     await harness.append("s", FACT)
     await harness.engine.facade(SessionOperations).extract("s")
     assert await harness.engine.facade(SessionOperations).extract("s") == []

@@ -17,13 +17,13 @@ async def test_a_commit_never_empties_a_context(harness: Harness) -> None:
     met, at = True, 0
     while met:
         await harness.append(f"s{at}", *(f"message {i}" for i in range(10)))
-        told, met = await interleaved(
+        result, met = await interleaved(
             lambda ports, name=f"s{at}": context(name, 128_000, Caller(), ports),  # type: ignore[misc]
             lambda name=f"s{at}": harness.commit(name),  # type: ignore[misc]
             harness.ports,
             at,
         )
-        assert len(told.messages) == 10
+        assert len(result.messages) == 10
         at += 1
     assert at >= 2
 
@@ -44,7 +44,7 @@ async def test_views_of_a_session_show_every_message_once(harness: Harness) -> N
         at += 1
 
 
-async def test_what_is_read_at_once_is_of_one_moment(harness: Harness) -> None:
+async def test_one_read_sees_one_moment(harness: Harness) -> None:
     """The reader's transaction does not see a commit that comes while it lasts."""
     await harness.append("s", "one")
     tenant = harness.ports.ledger.tenant(Caller())

@@ -45,7 +45,7 @@ async def test_adding_is_one_commit_and_what_it_acknowledged_is_found(harness: H
     assert await harness.found("water the fern", level=[0], limit=1) == [f"{OWN}/fern/.abstract.md"]
 
 
-async def test_what_is_refused_leaves_the_skill_as_it_was(harness: Harness) -> None:
+async def test_a_refused_update_leaves_the_skill_unchanged(harness: Harness) -> None:
     await verbs(harness).add(skill())
     before = await harness.state()
     for refused in ("---\nname: fern\n---\n", skill("moss")):
@@ -87,7 +87,7 @@ async def test_a_long_appendix_is_indexed_by_a_job(harness: Harness) -> None:
     assert await harness.found("page3", limit=1) == [f"{OWN}/fern/page3.md"]
 
 
-async def test_nobody_touches_anothers_skills_but_the_agents_are_everybodys(harness: Harness) -> None:
+async def test_skills_of_other_users_are_hidden_and_agent_skills_shared(harness: Harness) -> None:
     ana, bob = (verbs(harness, Caller("default", who, Role.USER)) for who in ("ana", "bob"))
     await ana.add(skill())
     assert await bob.list() == []
@@ -105,7 +105,7 @@ async def test_nobody_touches_anothers_skills_but_the_agents_are_everybodys(harn
 
 
 @pytest.mark.parametrize("name", ["../fern", "fern/..", ".", "", "a b"])
-async def test_what_is_no_name_names_no_skill(harness: Harness, name: str) -> None:
+async def test_invalid_names_address_no_skill(harness: Harness, name: str) -> None:
     with pytest.raises(Invalid):
         await verbs(harness).show(name, SkillView())
     with pytest.raises(Invalid):
@@ -149,8 +149,8 @@ async def test_a_hostile_archive_is_refused(harness: Harness, tmp_path: Path) ->
     assert await verbs(harness).list() == []
 
 
-async def test_what_an_archive_should_not_bring_is_left_out_and_named(harness: Harness, tmp_path: Path) -> None:
+async def test_excluded_archive_entries_are_skipped_and_named(harness: Harness, tmp_path: Path) -> None:
     files = {"SKILL.md": skill(), ".abstract.md": "mine", "tool.exe": "x", "logo.png": "\x89PNG\r\n"}
-    kept = await verbs(harness).add(upload=plant(tmp_path / "fern", files))
-    assert kept.auxiliary_files == 1
-    assert {said.split(":")[0] for said in kept.skipped} == {".abstract.md", "tool.exe"}
+    stored = await verbs(harness).add(upload=plant(tmp_path / "fern", files))
+    assert stored.auxiliary_files == 1
+    assert {line.split(":")[0] for line in stored.skipped} == {".abstract.md", "tool.exe"}

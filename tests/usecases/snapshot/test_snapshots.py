@@ -134,7 +134,7 @@ async def test_two_snapshots_differ_by_path_and_by_line(harness: Harness) -> Non
     assert (await verbs(harness).diff_paths(to=second.oid, paths=[B])).changes[0].type.value == "added"
 
 
-async def test_what_is_no_text_is_not_compared(harness: Harness) -> None:
+async def test_binary_files_are_not_compared(harness: Harness) -> None:
     await harness.write("viking://resources/x.bin", b"\xff\xfe\x00\x81")
     one = await snap(harness)
     with pytest.raises(Invalid, match="UTF-8"):
@@ -179,7 +179,7 @@ async def test_a_restore_keeps_to_its_directory(harness: Harness) -> None:
     assert await harness.texts_below("viking://resources") == {"docs/a.md": "a1\n", "other/c.md": "c2\n"}
 
 
-async def test_what_no_snapshot_has_is_recorded_before_a_restore_overwrites_it(harness: Harness) -> None:
+async def test_a_restore_first_records_unsaved_changes(harness: Harness) -> None:
     await harness.write(A, "a1\n")
     first = await snap(harness)
     await harness.write(A, "never recorded\n")
@@ -201,7 +201,7 @@ async def test_a_file_takes_a_directorys_name_and_back(harness: Harness) -> None
     assert await harness.texts_below("viking://resources") == {"x/y.md": "below\n"}
 
 
-async def test_a_restore_cut_short_says_so_and_goes_on_when_asked_again(
+async def test_an_interrupted_restore_is_reported_and_can_be_resumed(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for n in range(3):
@@ -273,7 +273,7 @@ async def test_a_reference_must_be_one(harness: Harness) -> None:
             await verbs(harness).show(text)
 
 
-async def test_what_a_snapshot_needs_outlives_every_clean_up(harness: Harness) -> None:
+async def test_content_of_a_snapshot_survives_every_clean_up(harness: Harness) -> None:
     await harness.write(A, "kept by the snapshot\n")
     one = await snap(harness)
     await harness.engine.rm("viking://resources/docs", recursive=True)
@@ -328,7 +328,7 @@ async def test_a_word_that_cannot_stand_in_a_record_is_refused(harness: Harness)
 
 
 @pytest.mark.parametrize("meanwhile", ["write", "remove"])
-async def test_a_file_that_changes_under_a_restore_is_left_to_who_changed_it(
+async def test_a_file_changed_during_a_restore_keeps_the_change(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, meanwhile: str
 ) -> None:
     await harness.write(A, "a1\n")

@@ -44,10 +44,10 @@ async def test_a_hundred_appends_are_stored_once(harness: Harness) -> None:
     await harness.settle()
     whole = "".join(map(line, range(100)))
     assert await harness.engine.read(LOG) == whole
-    kept = await one(
+    stored_bytes = await one(
         harness, "SELECT (SELECT sum(length(data)) FROM segment) + coalesce((SELECT sum(length(data)) FROM blob), 0)"
     )
-    assert kept < 1.2 * len(whole)
+    assert stored_bytes < 1.2 * len(whole)
 
 
 async def test_every_version_can_still_be_read_from_the_past(harness: Harness) -> None:
@@ -92,7 +92,7 @@ async def test_a_long_log_of_sections_is_not_indexed_again_by_its_job(harness: H
     assert await harness.found("quicksilver") == [LOG]
 
 
-async def test_what_is_appended_to_a_text_too_long_to_index_at_once_is_found_at_once(harness: Harness) -> None:
+async def test_an_append_to_a_text_too_long_to_index_is_found_at_once(harness: Harness) -> None:
     await harness.write(LOG, words(INLINE_INDEX_CHARS_MAX // 5))
     await harness.write(LOG, "\nquicksilver\n", mode="append")
     assert await harness.found("quicksilver") == [LOG]

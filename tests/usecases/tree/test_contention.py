@@ -136,7 +136,7 @@ async def test_a_file_cannot_be_grown_beyond_the_limit_by_appends(harness: Harne
     assert (await harness.engine.stat("viking://resources/notes/big.bin")).size == WRITE_BYTES_MAX
 
 
-async def test_of_two_who_write_abstract_and_overview_both_are_kept(harness: Harness) -> None:
+async def test_concurrent_abstract_and_overview_writes_both_stay(harness: Harness) -> None:
     folder = AT.parent
 
     async def prepare() -> None:
@@ -146,8 +146,8 @@ async def test_of_two_who_write_abstract_and_overview_both_are_kept(harness: Har
         await harness.write(f"{folder}/.overview.md", "former")
 
     async def check() -> None:
-        said = (await harness.engine.abstract(str(folder)), await harness.engine.overview(str(folder)))
-        assert said == ("my abstract", "their overview")
+        tiers = (await harness.engine.abstract(str(folder)), await harness.engine.overview(str(folder)))
+        assert tiers == ("my abstract", "their overview")
 
     met = await at_every_await(
         harness,

@@ -119,7 +119,7 @@ async def test_views_of_nothing_are_not_found(harness: Harness) -> None:
         await harness.engine.ls("viking://~/sessions/never")
 
 
-async def test_what_belongs_to_a_session_is_not_written_moved_or_copied(harness: Harness) -> None:
+async def test_session_files_cannot_be_written_moved_or_copied(harness: Harness) -> None:
     ids = (await harness.append("s", "one")).message_ids
     message = f"{SESSION}/messages/{ids[0]}.md"
     before = await harness.state()

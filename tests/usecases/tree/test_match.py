@@ -37,7 +37,7 @@ async def test_anchors_mean_lines(harness: Harness) -> None:
     assert await matches(harness, "viking://resources", "^three$") == [("resources/a.md", 3)]
 
 
-async def test_a_limit_is_told(harness: Harness) -> None:
+async def test_a_reached_limit_is_reported(harness: Harness) -> None:
     await planted(harness)
     report = await harness.engine.grep("viking://resources", "x = 1", limit=2)
     assert (len(report.matches), report.complete) == (2, False)
@@ -64,7 +64,7 @@ async def test_archives_are_searched_as_views(harness: Harness) -> None:
     assert "user/default/sessions/s/history/archive_001/messages.jsonl" in found
 
 
-async def test_what_is_not_there_is_not_searched(harness: Harness) -> None:
+async def test_missing_directories_are_not_found(harness: Harness) -> None:
     with pytest.raises(NotFound):
         await harness.engine.grep("viking://resources/never", "x")
 

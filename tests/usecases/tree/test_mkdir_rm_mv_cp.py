@@ -94,7 +94,7 @@ async def test_a_directory_is_copied_and_removed_only_recursively(harness: Harne
         await harness.engine.rm(A)
 
 
-async def test_what_was_removed_is_gone_at_once_and_purged_later(harness: Harness) -> None:
+async def test_removed_nodes_are_gone_at_once_and_purged_later(harness: Harness) -> None:
     await filled(harness)
     receipt = await harness.engine.rm(A, recursive=True)
     assert receipt.removed == 4

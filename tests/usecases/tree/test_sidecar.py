@@ -33,7 +33,7 @@ async def test_its_overview_names_every_file_with_its_first_words(harness: Harne
     )
 
 
-async def test_sidecars_are_listed_only_when_hidden_files_are_asked_for(harness: Harness) -> None:
+async def test_sidecars_are_listed_only_with_hidden(harness: Harness) -> None:
     await summarised(harness)
     shown = [n.uri.name for n in await harness.engine.ls(FOLDER)]
     hidden = [n.uri.name for n in await harness.engine.ls(FOLDER, hidden=True)]
@@ -41,7 +41,7 @@ async def test_sidecars_are_listed_only_when_hidden_files_are_asked_for(harness:
     assert set(hidden) == {"alpha.md", ".abstract.md", ".overview.md"}
 
 
-async def test_what_a_caller_wrote_outlives_a_refresh(harness: Harness) -> None:
+async def test_tiers_written_by_a_caller_survive_a_refresh(harness: Harness) -> None:
     await summarised(harness)
     await harness.write(f"{FOLDER}/.abstract.md", "All about foxes.")
     await harness.write(f"{FOLDER}/beta.md", "# Beta\n\nAnother.\n")
@@ -66,7 +66,7 @@ async def test_a_caller_may_write_both(harness: Harness) -> None:
     assert (await harness.engine.abstract(FOLDER), await harness.engine.overview(FOLDER)) == ("Mine.", "Mine too.")
 
 
-async def test_what_a_caller_wrote_is_what_is_found(harness: Harness) -> None:
+async def test_tiers_written_by_a_caller_are_found(harness: Harness) -> None:
     await summarised(harness)
     await harness.write(f"{FOLDER}/.overview.md", "Vulpine zoology.")
     await harness.settle()

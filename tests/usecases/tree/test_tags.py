@@ -35,7 +35,7 @@ async def test_appending_keeps_what_was_there_and_the_later_value_wins(harness: 
     assert (await verbs(harness).attributes(A)).tags == ()
 
 
-async def test_a_directory_is_tagged_with_all_below_it_only_if_asked(harness: Harness) -> None:
+async def test_a_directory_is_tagged_recursively_only_on_request(harness: Harness) -> None:
     await harness.write(A, "one")
     await harness.write(B, "two")
     alone = await verbs(harness).set_tags("viking://resources/d", ["x=1"])
@@ -52,7 +52,7 @@ async def test_tags_that_are_there_already_change_nothing(harness: Harness) -> N
     assert await harness.state() == before
 
 
-async def test_what_cannot_be_tagged_says_so(harness: Harness) -> None:
+async def test_untaggable_nodes_are_refused(harness: Harness) -> None:
     await harness.append("s", "hello")
     with pytest.raises(NotFound):
         await verbs(harness).set_tags("viking://resources/never.md", ["x=1"])

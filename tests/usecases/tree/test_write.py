@@ -19,7 +19,7 @@ async def test_replace_makes_a_missing_file(harness: Harness) -> None:
     assert await harness.engine.read(NOTE) == "oolong at dawn"
 
 
-async def test_what_was_replaced_is_no_longer_found(harness: Harness) -> None:
+async def test_replaced_text_is_no_longer_found(harness: Harness) -> None:
     await harness.write(NOTE, "oolong at dawn")
     await harness.write(NOTE, "espresso at noon")
     assert (await harness.found("oolong"), await harness.found("espresso")) == ([], [NOTE])

@@ -31,9 +31,9 @@ def opened(folder: Path) -> apsw.Connection:
 
 @pytest.fixture
 def c(tmp_path: Path) -> Iterator[apsw.Connection]:
-    made = opened(tmp_path)
-    yield made
-    made.close()
+    store = opened(tmp_path)
+    yield store
+    store.close()
 
 
 def sha(data: bytes) -> str:
@@ -51,9 +51,9 @@ def append(c: apsw.Connection, old: bytes, more: bytes) -> bytes:
 
 
 def stored(c: apsw.Connection, data: bytes, front: bytes = b"") -> bytes | None:
-    kept = c.execute("SELECT data FROM blob WHERE hash = ?", (sha(data),)).fetchone()
-    if kept is not None:
-        return kept[0]  # type: ignore[no-any-return]
+    row = c.execute("SELECT data FROM blob WHERE hash = ?", (sha(data),)).fetchone()
+    if row is not None:
+        return row[0]  # type: ignore[no-any-return]
     found = find_version(c, sha(data))
     return None if found is None else found.assemble(front)
 
@@ -103,7 +103,7 @@ def test_going_on_from_an_older_version_leaves_the_newer_one_alone(c: apsw.Conne
     assert [stored(c, data) for data in (first, second, other)] == [first, second, other]
 
 
-def test_what_is_let_go_leaves_no_bytes_behind(c: apsw.Connection) -> None:
+def test_released_content_leaves_no_bytes(c: apsw.Connection) -> None:
     base = b"b" * 3_000
     flat(c, base)
     first = append(c, base, b"1" * 100)

@@ -39,7 +39,7 @@ def test_a_store_of_any_version_becomes_the_newest(tmp_path: Path, version: int)
     assert old.pragma("user_version") == SCHEMA_VERSION
 
 
-def test_what_a_first_version_store_holds_survives(tmp_path: Path) -> None:
+def test_contents_of_a_schema_1_store_survive_migration(tmp_path: Path) -> None:
     old = at_version(tmp_path / "old.db", 1)
     old.execute("INSERT INTO meta VALUES ('store_id', 'x')")
     migrate(old, tmp_path / "old.db")

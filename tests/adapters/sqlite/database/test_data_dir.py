@@ -174,7 +174,7 @@ def test_a_folder_that_is_a_file_is_refused_in_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "family"), [(13, Denied), (1, Denied), (30, Upstream), (17, Invalid), (28, Upstream), (2, Upstream)]
 )
-def test_what_a_folder_refuses_has_a_family_and_a_remedy(number: int, family: type[RecalldError]) -> None:
+def test_folder_errors_have_a_family_and_a_remedy(number: int, family: type[RecalldError]) -> None:
     failure = data_dir_error(Path("/data"), OSError(number, os.strerror(number)))
     assert isinstance(failure, family)
     assert failure.remedy
@@ -214,7 +214,7 @@ def test_a_directory_where_the_database_should_be_is_refused_in_words(tmp_path: 
         Store(tmp_path / "recalld.db")
 
 
-def test_what_a_killed_backup_left_is_removed_at_the_start(data: Path) -> None:
+def test_leftovers_of_a_killed_backup_are_removed_at_start(data: Path) -> None:
     (data / "uploads").mkdir()
     left = [data / "uploads" / "pack_1.ovpack.part", data / "uploads" / "upload_1.part"]
     for path in (*left, data / "uploads" / "upload_2.md"):

@@ -92,7 +92,7 @@ def set_aside(disk: SmallDisk) -> int:
     return (disk.folder / FILE_NAME).stat().st_size
 
 
-async def test_what_frees_works_on_a_full_disk_and_the_rest_is_refused(disk: SmallDisk) -> None:
+async def test_removals_work_on_a_full_disk_and_other_writes_are_refused(disk: SmallDisk) -> None:
     async with opened(disk) as store:
         await fill(store, disk)
         with pytest.raises(Upstream) as refused:

@@ -23,7 +23,7 @@ def test_it_takes_room_of_the_disk_and_is_the_owners_alone(tmp_path: Path) -> No
     assert file.st_mode & 0o777 == 0o600
 
 
-def test_what_is_released_is_used_until_it_is_kept_again(tmp_path: Path) -> None:
+def test_a_released_reserve_is_usable_until_it_is_set_aside_again(tmp_path: Path) -> None:
     reserve = Reserve(tmp_path, SIZE)
     assert not reserve.is_used()
     assert not reserve.release()
@@ -66,7 +66,7 @@ def test_a_quota_that_refuses_leaves_nothing_taken(
     assert reserve.is_used() == was_there
 
 
-def test_where_nothing_allocates_the_space_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_fallocate_the_space_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "posix_fallocate", raising=False)
     reserve = Reserve(tmp_path, SIZE + 1)
     assert reserve.keep()

@@ -46,7 +46,7 @@ def test_the_last_node_on_a_way_says_how_far_it_goes(store: apsw.Connection) -> 
     assert deepest_node(store, "other", ("user",)) is None
 
 
-def test_what_is_gone_is_no_way(store: apsw.Connection) -> None:
+def test_removed_nodes_have_no_path(store: apsw.Connection) -> None:
     store.execute("UPDATE node SET gone = 9 WHERE id = 4")
     assert node_at(store, "acme", ("user", "ada", "notes", "a.md")) == 0
     assert deepest_node(store, "acme", ("user", "ada", "notes", "a.md")) == (3, 2, 0)

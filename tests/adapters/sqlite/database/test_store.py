@@ -87,7 +87,7 @@ class Held:
         await self._task
 
 
-async def test_what_is_written_can_be_read(store: Store) -> None:
+async def test_written_rows_can_be_read(store: Store) -> None:
     await store.write(put("a"))
     assert "a" in await store.read(keys)
 
@@ -261,7 +261,7 @@ async def test_a_caller_that_gives_up_does_not_hold_up_the_others(store: Store) 
     assert "b" in await store.read(keys)
 
 
-async def test_what_sqlite_refuses_to_one_call_reaches_it_in_our_words(store: Store) -> None:
+async def test_an_sqlite_error_of_one_call_is_translated_for_that_call(store: Store) -> None:
     def twice(c: apsw.Connection) -> None:
         c.execute("INSERT INTO meta VALUES ('twice', 1), ('twice', 2)").fetchall()
 

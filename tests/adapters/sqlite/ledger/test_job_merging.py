@@ -27,7 +27,7 @@ def c() -> Iterator[apsw.Connection]:
     c.close()
 
 
-def asked(c: apsw.Connection, job: NewJob, at: float) -> WriteTx:
+def enqueued(c: apsw.Connection, job: NewJob, at: float) -> WriteTx:
     tx = WriteTx(c, Caller(), at, "")
     job_queue.enqueue(tx, job)
     return tx
@@ -38,15 +38,15 @@ def row(c: apsw.Connection) -> tuple[object, ...]:
 
 
 def test_a_job_that_waits_already_is_not_written_again(c: apsw.Connection) -> None:
-    asked(c, EMBED, 10.0)
+    enqueued(c, EMBED, 10.0)
     before = c.total_changes()
-    asked(c, EMBED, 20.0)
+    enqueued(c, EMBED, 20.0)
     assert c.total_changes() == before
 
 
-def test_workers_are_told_of_a_new_job_alone(c: apsw.Connection) -> None:
-    assert asked(c, EMBED, 10.0).result.jobs_changed
-    assert not asked(c, EMBED, 20.0).result.jobs_changed
+def test_only_a_new_job_wakes_workers(c: apsw.Connection) -> None:
+    assert enqueued(c, EMBED, 10.0).result.jobs_changed
+    assert not enqueued(c, EMBED, 20.0).result.jobs_changed
 
 
 @pytest.mark.parametrize(
@@ -58,20 +58,20 @@ def test_workers_are_told_of_a_new_job_alone(c: apsw.Connection) -> None:
         (NewJob("embed", "embed", delay_s=99.0, task_id="t1"), (50.0, "bulk", "{}", "t1")),
     ],
 )
-def test_what_the_later_one_betters_is_taken_and_told(
+def test_an_improvement_by_the_later_job_is_applied_and_wakes_workers(
     c: apsw.Connection, later: NewJob, expected: tuple[object, ...]
 ) -> None:
-    asked(c, NewJob("embed", "embed", delay_s=40.0), 10.0)
-    assert asked(c, later, 20.0).result.jobs_changed
+    enqueued(c, NewJob("embed", "embed", delay_s=40.0), 10.0)
+    assert enqueued(c, later, 20.0).result.jobs_changed
     assert row(c) == expected
 
 
 async def test_delayed_calls_at_about_one_time_are_one() -> None:
     wakes = JobWakeups()
     loop = asyncio.get_running_loop()
-    made: list[float] = []
+    timers: list[float] = []
     at = loop.call_at
-    loop.call_at = lambda when, *rest, **more: (made.append(when), at(when, *rest, **more))[1]  # type: ignore[method-assign]
+    loop.call_at = lambda when, *rest, **more: (timers.append(when), at(when, *rest, **more))[1]  # type: ignore[method-assign]
     for _ in range(100):
         wakes.notify(30.0)
-    assert 1 <= len(made) <= 3
+    assert 1 <= len(timers) <= 3

@@ -64,7 +64,7 @@ def test_users_whose_jobs_are_put_off_cost_a_lease_nothing(few: int, many: int) 
 
 
 @pytest.mark.parametrize(("few", "many"), SIZES)
-def test_users_who_wait_for_their_turn_cost_a_lease_nothing(few: int, many: int) -> None:
+def test_waiting_users_add_no_cost_to_a_lease(few: int, many: int) -> None:
     costs = []
     for users in (few, many):
         c = apsw.Connection(":memory:")
@@ -107,7 +107,7 @@ def apsw_with(like: apsw.Connection, users: int) -> apsw.Connection:
     return c
 
 
-def test_a_lease_that_is_undone_has_given_nobody_a_turn(c: apsw.Connection) -> None:
+def test_a_rolled_back_lease_uses_up_no_turn(c: apsw.Connection) -> None:
     for user in ("ana", "ben"):
         put(c, user, "one")
         put(c, user, "two")
@@ -118,7 +118,7 @@ def test_a_lease_that_is_undone_has_given_nobody_a_turn(c: apsw.Connection) -> N
     assert first.caller == undone.caller
 
 
-def test_who_had_the_last_turn_is_remembered_for_a_bounded_number_of_users(
+def test_last_turns_are_remembered_for_a_bounded_number_of_users(
     c: apsw.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_leases, "TURNS_REMEMBERED", 10)
@@ -141,7 +141,7 @@ def test_users_take_turns_across_leases_and_lanes(c: apsw.Connection) -> None:
     assert order == ["ben", "ana", "ben", "ana"]
 
 
-def test_counts_of_who_waits_follow_whatever_becomes_of_a_job(c: apsw.Connection) -> None:
+def test_counts_of_waiting_jobs_follow_every_change_of_a_job(c: apsw.Connection) -> None:
     put(c, "ana", "one")
     put(c, "ana", "two")
     put(c, "ben", "one", lane="interactive")

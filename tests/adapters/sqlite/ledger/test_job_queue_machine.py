@@ -29,9 +29,9 @@ def _empty() -> bytes:
     c = apsw.Connection(":memory:")
     for script in MIGRATIONS.values():
         c.execute(script).fetchall()
-    made: bytes = c.serialize("main")
+    image: bytes = c.serialize("main")
     c.close()
-    return made
+    return image
 
 
 class QueueMachine(RuleBasedStateMachine):

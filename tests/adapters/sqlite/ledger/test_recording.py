@@ -22,28 +22,28 @@ def _store() -> apsw.Connection:
     return c
 
 
-def _say(c: apsw.Connection, session: str, *ids: str) -> WriteTx:
+def _append(c: apsw.Connection, session: str, *ids: str) -> WriteTx:
     tx = WriteTx(c, Caller("acme", "ada"), 1.0, "")
-    said = tuple(NewMessage(Message(id_, "user", (), "words"), (), "") for id_ in ids)
-    sessions.append(tx, Append(session, said))
+    messages = tuple(NewMessage(Message(id_, "user", (), "words"), (), "") for id_ in ids)
+    sessions.append(tx, Append(session, messages))
     return tx
 
 
-def test_what_was_said_before_and_elsewhere_costs_nothing() -> None:
+def test_append_cost_does_not_depend_on_earlier_messages() -> None:
     c = _store()
-    _say(c, "talk", "m0")
-    alone = steps(c, lambda: _say(c, "talk", "m1"))
+    _append(c, "talk", "m0")
+    alone = steps(c, lambda: _append(c, "talk", "m1"))
     for number in range(BESIDE):
-        _say(c, "talk", f"more{number}")
-        _say(c, f"session{number}", "m0")
-    assert steps(c, lambda: _say(c, "talk", "m2")) < 2 * alone
+        _append(c, "talk", f"more{number}")
+        _append(c, f"session{number}", "m0")
+    assert steps(c, lambda: _append(c, "talk", "m2")) < 2 * alone
     c.close()
 
 
 def test_the_same_message_twice_is_one() -> None:
     c = _store()
-    first = _say(c, "talk", "a", "b", "a")
-    again = _say(c, "talk", "b", "c")
+    first = _append(c, "talk", "a", "b", "a")
+    again = _append(c, "talk", "b", "c")
     assert (first.result.messages_added, first.result.messages_seen) == (2, 1)
     assert (again.result.messages_added, again.result.messages_seen) == (1, 1)
     c.close()

@@ -135,9 +135,7 @@ async def test_removed_files_do_not_accumulate_dead_rows(
     assert await harness.found() == {"resources/d/b.md"}
 
 
-async def test_what_is_removed_and_not_purged_can_come_back(
-    harness: SearchHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_removed_nodes_return_before_the_purge(harness: SearchHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partition_index, "SPARE_ROWS", 2)
     for n in range(9):
         harness.builder.file(uri(f"resources/old/{n}.md"), "words")
