@@ -36,8 +36,8 @@ async def measure(server: Server, files: int) -> list[Row]:
     """Warm, one client: as an agent's hook asks before every prompt, and flat."""
     await remember(server)
     queries = corpus.queries(files, TIMES)
-    hook = await _asked(server, queries, {"purpose": "coding", "score_threshold": 0.1})
-    flat = await _asked(server, queries, {})
+    hook = await _timings(server, queries, {"purpose": "coding", "score_threshold": 0.1})
+    flat = await _timings(server, queries, {})
     what = f"context block p50, {files} files and {MEMORIES} memories"
     return [
         at_most(what, quantile(hook, 0.5), BUDGET_MS, "ms", note=f"p95 {quantile(hook, 0.95):.0f} ms"),
@@ -45,7 +45,7 @@ async def measure(server: Server, files: int) -> list[Row]:
     ]
 
 
-async def _asked(server: Server, queries: list[str], more: dict[str, object]) -> list[float]:
+async def _timings(server: Server, queries: list[str], more: dict[str, object]) -> list[float]:
     took: list[float] = []
     filled = 0
     for query in [*queries[:5], *queries]:

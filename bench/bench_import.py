@@ -12,7 +12,7 @@ from bench.server import Server
 from bench.table import Row, at_least, at_most, quantile
 
 # Sixteen people who search all the time, with a breath between two questions.
-CROWD = {"kind": "find", "clients": 16, "think_s": 0.15}
+SEARCHERS = {"kind": "find", "clients": 16, "think_s": 0.15}
 
 
 async def run_import(server: Server, start: int, end: int, *, settle: bool = True) -> float:
@@ -93,7 +93,7 @@ async def idle_health(server: Server, files: int) -> float:
 async def crowded(server: Server, start: int, end: int, idle_p99: float) -> list[Row]:
     """An import while people search, talk and ask for its health."""
     streams: tuple[dict[str, Any], ...] = (
-        CROWD,
+        SEARCHERS,
         {"kind": "append", "clients": 1, "think_s": 0.05},
         {"kind": "health", "clients": 1, "think_s": 0.02},
     )
@@ -114,8 +114,8 @@ async def crowded(server: Server, start: int, end: int, idle_p99: float) -> list
             beside,
         ),
         at_most("loop stall p99.9, as /health sees it", quantile(health, 0.999), 50, "ms"),
-        Row("append p50 / p99 in that crowd", f"{quantile(append, 0.5):.1f} / {quantile(append, 0.99):.1f} ms"),
-        Row("find p50 / p99 in that crowd", f"{quantile(find, 0.5):.1f} / {quantile(find, 0.99):.1f} ms"),
+        Row("append p50 / p99 under that load", f"{quantile(append, 0.5):.1f} / {quantile(append, 0.99):.1f} ms"),
+        Row("find p50 / p99 under that load", f"{quantile(find, 0.5):.1f} / {quantile(find, 0.99):.1f} ms"),
         at_most("refusals and errors meanwhile", errors, 0, "of " + str(sum(kind["count"] for kind in seen.values()))),
     ]
 

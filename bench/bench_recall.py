@@ -38,9 +38,11 @@ def measure(server: Server) -> list[Row]:
     for name, shown, budget in SETS:
         data = load(name, "dev")
         done = run.evaluate(data, lambda: retriever(f"http://127.0.0.1:{server.port}"), depth=20)
-        kept = run.headline(data, done["rows"])
+        scored = run.headline(data, done["rows"])
         rows.append(
-            at_least(f"recall@10: {shown}", metrics.mean(kept, "recall@10"), budget, "", note=f"{len(kept)} questions")
+            at_least(
+                f"recall@10: {shown}", metrics.mean(scored, "recall@10"), budget, "", note=f"{len(scored)} questions"
+            )
         )
     return rows
 

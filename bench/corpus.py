@@ -19,11 +19,11 @@ _WORD = re.compile(r"[A-Za-z]{4,}")
 @cache
 def _lines() -> tuple[str, ...]:
     root = Path(sysconfig.get_paths()["stdlib"])
-    kept: list[str] = []
+    sentences: list[str] = []
     for path in sorted(root.glob("*.py")) + sorted(root.glob("[a-e]*/*.py")):
         text = path.read_text(encoding="utf-8", errors="ignore")
-        kept += [line for line in text.splitlines() if len(_WORD.findall(line)) >= 3]
-    return tuple(kept)
+        sentences += [line for line in text.splitlines() if len(_WORD.findall(line)) >= 3]
+    return tuple(sentences)
 
 
 def note(number: int) -> str:

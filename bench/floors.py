@@ -58,10 +58,10 @@ async def measure(folder: Path, files: int) -> Floors:
         with base:
             base.executemany("INSERT INTO fts (t) VALUES (?)", [(text,) for text in notes[start : start + 100]])
     store_rate = files / (time.perf_counter() - begun)
-    asked = [" OR ".join(query.split()) for query in corpus.queries(files, 200)]
-    ask = iter(asked)
+    queries = [" OR ".join(query.split()) for query in corpus.queries(files, 200)]
+    ask = iter(queries)
     sql = "SELECT rowid, bm25(fts) FROM fts WHERE fts MATCH ? ORDER BY bm25(fts) LIMIT 50"
-    match = timed(lambda: base.execute(sql, (next(ask),)).fetchall(), len(asked))
+    match = timed(lambda: base.execute(sql, (next(ask),)).fetchall(), len(queries))
     rows = [{"uri": f"viking://x/{n}", "size": n, "abstract": notes[n % files][:256]} for n in range(1000)]
     listed = timed(lambda: orjson.dumps(rows), 50)
     base.close()

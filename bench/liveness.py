@@ -1,7 +1,7 @@
 """``python -m bench.liveness``: how long recall, capture and health take while a provider takes its time.
 
 The embedder answers after 200 ms, the reranker after 300: what a find costs beyond that is ours. Measured with 1, 8, 32 and 64
-people who ask without pause, beside eight who talk and two who commit. Prints the table and draws it (``--svg``).
+clients that search without pause, beside eight that append and two that commit. Prints the table and draws it (``--svg``).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ async def measure(folder: Path, seconds: float) -> list[Point]:
         }
         async with serving(folder / "store", **settings) as server:
             await _fill(server)
-            return [await _crowd(server, loops, seconds) for loops in LOOPS]
+            return [await _run_clients(server, loops, seconds) for loops in LOOPS]
 
 
 async def _fill(server: Server) -> None:
@@ -67,7 +67,7 @@ async def _fill(server: Server) -> None:
     await server.settle()
 
 
-async def _crowd(server: Server, loops: int, seconds: float) -> Point:
+async def _run_clients(server: Server, loops: int, seconds: float) -> Point:
     ask: dict[str, Any] = {"kind": "ask", "clients": loops}
     async with (
         load.loading(server.port, FILES, ask, *TALK) as crowding,
@@ -94,7 +94,7 @@ def rows_of(points: Sequence[Point]) -> list[Row]:
     """The table: budgets where they were set, figures elsewhere."""
     rows = [
         Row(
-            f"{p.loops} who ask, 8 who talk",
+            f"{p.loops} searching, 8 appending",
             f"find {p.find_p50:.0f} / {p.find_p99:.0f} ms, {p.finds_s:.0f}/s; append p99 {p.append_p99:.0f} ms; "
             f"commit p99 {p.commit_p99:.0f} ms; health p99 {p.health_p99:.1f} ms; {p.errors} errors",
         )
@@ -121,7 +121,7 @@ def picture(points: Sequence[Point]) -> str:
     return draw(
         "Milliseconds while the embedder takes 200 ms for every question",
         [str(p.loops) for p in points],
-        "people who ask without pause, beside 8 who talk",
+        "clients that search without pause, beside 8 that append",
         [
             Series("find, median", [p.find_p50 for p in points]),
             Series("find, slowest of 100", [p.find_p99 for p in points]),
@@ -134,7 +134,7 @@ def picture(points: Sequence[Point]) -> str:
 def main() -> int:
     """Measure, print, draw; exit 1 if a budget was missed."""
     options = argparse.ArgumentParser(prog="python -m bench.liveness", description=__doc__)
-    options.add_argument("--seconds", type=float, default=8.0, help="how long each size of crowd is there (8)")
+    options.add_argument("--seconds", type=float, default=8.0, help="how long each number of clients runs (8)")
     options.add_argument("--svg", default="", help="draw the table into this file")
     options.add_argument("--folder", default=".bench", help="where the store lies meanwhile")
     chosen = options.parse_args()

@@ -81,8 +81,8 @@ async def _client(kind: str, number: int, plan: dict[str, Any], think_s: float, 
                 seen["said"].append((number, turn))
             request = ("POST", f"{session}/commit", b"{}")
         elif kind == "append":
-            said = json.dumps({"role": "user", "content": f"turn {turn}: we talked about {corpus.note(turn)[:200]}"})
-            request = ("POST", f"{session}/messages", said.encode())
+            body = json.dumps({"role": "user", "content": f"turn {turn}: we talked about {corpus.note(turn)[:200]}"})
+            request = ("POST", f"{session}/messages", body.encode())
         elif kind == "stat":
             request = ("GET", f"/api/v1/fs/stat?uri=viking://resources/bench/{corpus.path(turn % plan['files'])}", b"")
         else:
@@ -115,8 +115,8 @@ async def _main() -> None:
         for stream in plan["streams"]
         for n in range(stream["clients"])
     ]
-    crowd = sum(stream["clients"] for stream in plan["streams"])
-    while sum(kind["warm"] for kind in seen.values()) < crowd and not any(task.done() for task in tasks):
+    clients = sum(stream["clients"] for stream in plan["streams"])
+    while sum(kind["warm"] for kind in seen.values()) < clients and not any(task.done() for task in tasks):
         await asyncio.sleep(0.01)
     print("under way", flush=True)
     for kind in seen.values():

@@ -49,16 +49,16 @@ def _height(value: float, top: float) -> float:
 
 
 def _lines(top: float) -> list[str]:
-    made = []
+    shapes = []
     for power in range(round(math.log10(top)) + 1):
         y = HEIGHT - BOTTOM - _height(10**power, top)
-        made.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
-        made.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end" fill="#666">{10**power} ms</text>')
-    return made
+        shapes.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
+        shapes.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end" fill="#666">{10**power} ms</text>')
+    return shapes
 
 
 def _bars(groups: Sequence[str], series: Sequence[Series], top: float) -> list[str]:
-    made = []
+    shapes = []
     span = (WIDTH - LEFT - RIGHT) / len(groups)
     bar = span * 0.8 / len(series)
     for at, group in enumerate(groups):
@@ -66,14 +66,14 @@ def _bars(groups: Sequence[str], series: Sequence[Series], top: float) -> list[s
         for i, one in enumerate(series):
             tall, x = _height(one.values[at], top), start + i * bar
             y = HEIGHT - BOTTOM - tall
-            made.append(
+            shapes.append(
                 f'<rect x="{x:.1f}" y="{y:.1f}" width="{bar - 3:.1f}" height="{tall:.1f}" fill="{COLOURS[i]}"/>'
             )
-            made.append(
+            shapes.append(
                 f'<text x="{x + bar / 2 - 1:.1f}" y="{y - 4:.1f}" text-anchor="middle" font-size="10" fill="#333">'
                 f"{one.values[at]:.0f}</text>"
             )
-        made.append(
+        shapes.append(
             f'<text x="{start + span * 0.4:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle" fill="#333">{escape(group)}</text>'
         )
-    return made
+    return shapes

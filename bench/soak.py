@@ -33,7 +33,7 @@ CHANGE_S = 10.0
 FILES = 500
 FAULTS = ("ok", "ok", "hang", "trickle", "reset", "garbage", "dimensions", "huge", "401", "429", "500")
 WORKER_FAULTS = ("frozen", "killed")
-CROWD = (
+CLIENTS = (
     {"kind": "ask", "clients": 8, "think_s": 0.1},
     {"kind": "search", "clients": 4, "think_s": 0.2},
     {"kind": "append", "clients": 4, "think_s": 0.2},
@@ -76,9 +76,9 @@ async def soak(folder: Path, minutes: float, seed: int) -> list[Row]:
             upload = await server.wire.upload("some.zip", corpus.archive(0, FILES))
             body = {"temp_file_id": upload, "to": "viking://resources/bench", "wait": True}
             await server.wire.call("POST", "/api/v1/resources", body)
-            async with load.loading(server.port, FILES, *CROWD) as crowd:
+            async with load.loading(server.port, FILES, *CLIENTS) as clients:
                 sizes = await _spoil(server, embedding, reranking, minutes * 60, random.Random(seed))
-                seen = await crowd.end()
+                seen = await clients.end()
             _well(embedding), _well(reranking)
             await asyncio.wait_for(server.settle(), 600)
             return _judged(seen, sizes, await _lost(server), _dead(server), minutes)

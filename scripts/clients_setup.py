@@ -61,7 +61,7 @@ def run(*command: str) -> None:
     subprocess.run(command, check=True)
 
 
-def made(name: str) -> Path:
+def marker_of(name: str) -> Path:
     """Exists when the client is whole."""
     return HOME / name / ".complete"
 
@@ -72,12 +72,12 @@ def main(names: list[str]) -> int:
     steps |= {"ov": ov_binary, "inspector": inspector}
     failed = 0
     for name in names or list(steps):
-        if made(name).exists():
+        if marker_of(name).exists():
             continue
         print(f"installing {name}", flush=True)
         try:
             steps[name]()
-            made(name).touch()
+            marker_of(name).touch()
         except (subprocess.CalledProcessError, OSError) as bad:
             failed += 1
             print(f"cannot install {name}: {bad}", file=sys.stderr, flush=True)

@@ -52,8 +52,8 @@ def lines(data: dict[str, Any]) -> dict[str, tuple[str, str]]:
         route: (state, note)
         for family in data.values()
         if isinstance(family, dict)
-        for route, told in family.items()
-        for state, _, note in [[part.strip() for part in told.partition(":")]]
+        for route, value in family.items()
+        for state, _, note in [[part.strip() for part in value.partition(":")]]
     }
 
 
@@ -75,9 +75,9 @@ def refused(route: str) -> bool:
 
 def problems(data: dict[str, Any], here: set[str]) -> list[str]:
     """What the data file says and the server does not do, one line each."""
-    told = {nameless(route): state for route, (state, _) in lines(data).items()}
-    found = [f'{route} is served and not listed: add "{route}" = "works"' for route in sorted(here - set(told))]
-    for route, state in told.items():
+    listed = {nameless(route): state for route, (state, _) in lines(data).items()}
+    found = [f'{route} is served and not listed: add "{route}" = "works"' for route in sorted(here - set(listed))]
+    for route, state in listed.items():
         if state not in STATES:
             found.append(f"{route}: {state!r} is none of {', '.join(STATES)}")
         elif state == "refused" and route in here:

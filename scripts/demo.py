@@ -108,17 +108,17 @@ def _import(out: Console, client: Client, corpus: Corpus) -> float:
 
 def _converse(out: Console, client: Client) -> tuple[int, int]:
     """Record and commit every session; returns how many messages and sessions."""
-    talk = json.loads((PROJECT / "examples" / "conversation.json").read_text(encoding="utf-8"))
-    sessions = talk["sessions"]
+    conversation = json.loads((PROJECT / "examples" / "conversation.json").read_text(encoding="utf-8"))
+    sessions = conversation["sessions"]
     messages = sum(len(session["messages"]) for session in sessions)
     out.print(f"\nTwo people and an assistant talk: [bold]{messages} messages[/] in {len(sessions)} sessions.")
     tasks = []
     with _bar(out, "recording", messages) as step:
-        said = 0
+        count = 0
         for session in sessions:
             client.append(session["id"], session["messages"])
-            said += len(session["messages"])
-            step(said)
+            count += len(session["messages"])
+            step(count)
             tasks.append(client.session_commit(session["id"])["task_id"])
     for task_id in tasks:
         _await(client, "a commit", task_id)

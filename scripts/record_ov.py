@@ -67,10 +67,10 @@ class Proxy(BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         """One request."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        kept = {k: v for k, v in self.headers.items() if k.lower() in {"content-type", "x-openviking-user"}}
-        asked = urllib.request.Request(self.target + self.path, body or None, kept, method=self.command)
+        headers = {k: v for k, v in self.headers.items() if k.lower() in {"content-type", "x-openviking-user"}}
+        request = urllib.request.Request(self.target + self.path, body or None, headers, method=self.command)
         try:
-            with urllib.request.urlopen(asked, timeout=TIMEOUT_S) as answer:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
                 status, data = answer.status, answer.read()
         except urllib.error.HTTPError as refused:
             status, data = refused.code, refused.read()

@@ -105,8 +105,8 @@ async def test_a_job_that_ends_while_its_lease_is_renewed_does_not_end_the_worke
     running: dict[int, asyncio.Task[None]] = {1: lasting}  # type: ignore[dict-item]
     beats: list[list[int]] = []
 
-    async def heartbeat(**asked: Any) -> list[int]:
-        beats.append(list(asked["job_ids"]))
+    async def heartbeat(**request: Any) -> list[int]:
+        beats.append(list(request["job_ids"]))
         running.clear()
         return []
 

@@ -127,4 +127,4 @@ async def test_a_redirect_is_not_followed() -> None:
         with pytest.raises(Upstream):
             await api.post("embeddings", BODY, deadline_s=LONG_S)
         await api.close()
-    assert [asked.path for asked in double.seen] == ["/v1/embeddings"]
+    assert [request.path for request in double.seen] == ["/v1/embeddings"]
