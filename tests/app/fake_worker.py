@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from recalld.adapters.ipc.remote_ledger import LEASE, WAKEUP
+from recalld.adapters.ipc.remote_writes import LEASE, WAKEUP
 from recalld.infra.child_process import die_with_parent, inherited_socket
 from recalld.infra.ipc import Channel
 

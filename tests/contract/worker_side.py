@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
-from recalld.adapters.ipc.remote_ledger import RemoteCleanup, RemoteCommits, RemoteJobs, handlers, push_wakeups
+from recalld.adapters.ipc.remote_writes import RemoteCleanup, RemoteCommits, RemoteJobs, handlers, push_wakeups
 from recalld.adapters.sqlite.database.readers import Readers
 from recalld.adapters.sqlite.ledger.ledger import SqliteLedger
 from recalld.domain.caller import Caller

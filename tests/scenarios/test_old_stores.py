@@ -14,6 +14,9 @@ import pytest
 
 from recalld.adapters.sqlite.database.migration import copies
 from recalld.app.engine import Engine
+from recalld.app.history import HistoryOperations
+from recalld.app.snapshots import SnapshotOperations
+from recalld.domain.job import TaskStatus
 from tests.architecture.project import ROOT
 
 COMMITS = {"c74789c62d17": 2, "af562a9cd33a": 2, "473faf8baeac": 1}
@@ -21,6 +24,9 @@ COMMITS = {"c74789c62d17": 2, "af562a9cd33a": 2, "473faf8baeac": 1}
 WRITE = """
 import asyncio, pathlib, sys
 from recalld.app.engine import Engine
+from recalld.app.history import HistoryOperations
+from recalld.app.snapshots import SnapshotOperations
+from recalld.domain.job import TaskStatus
 
 async def main(data):
     async with Engine.open(pathlib.Path(data), worker="inside", embedder={"kind": "hash"}) as engine:
@@ -59,3 +65,32 @@ async def test_a_store_of_an_earlier_commit_opens_migrates_and_answers(commit: s
             assert await engine.check() == []
         left = [copy.name for copy in copies(data / "recalld.db")]
         assert left == ([f"recalld.db.schema-{COMMITS[commit]}"] if start == 0 else [])
+
+
+# ------------------------------------------------------------------ the store of scripts/old_store.py
+STORES = sorted(Path(__file__).with_name("old_stores").glob("*.tar.xz"))
+
+
+@pytest.mark.parametrize("packed", STORES, ids=lambda path: path.name.partition(".")[0])
+async def test_a_packed_store_of_a_former_commit_opens_answers_and_does_its_jobs(packed: Path, tmp_path: Path) -> None:
+    with tarfile.open(packed) as archive:
+        archive.extractall(tmp_path, filter="data")
+    async with Engine.open(tmp_path / "data", worker="none", embedder={"kind": "hash"}) as engine:
+        waiting = {q.kind for q in await engine.queues() if q.pending}
+        assert waiting >= {"shape", "extract", "purge"}
+    async with Engine.open(tmp_path / "data", worker="inside", embedder={"kind": "hash"}) as engine:
+        await engine.wait(timeout_s=60)
+        assert not any(q.pending or q.running or q.dead for q in await engine.queues())
+        assert {t.status for t in await engine.tasks()} == {TaskStatus.COMPLETED}
+        for n, place in ((0, "f0.md"), (1, "f1.md"), (2, "f2.md"), (4, "deep/moved.md")):
+            assert (await engine.read(f"viking://resources/{place}")).endswith("lorem ipsum")
+            assert (await engine.find(f"uniqueword{n}")).hits[0].uri.name == place.rpartition("/")[2]
+        assert (await engine.find("egrets")).hits[0].uri.name == "waits.md"
+        assert (await engine.find("heron")).hits[0].uri.name == "m1.md"
+        assert (await engine.find("oolong")).hits[0].uri.name == "tea.md"
+        assert [a.state for a in await engine.archives("s")] == ["done", "done"]
+        assert "f3.md" not in {hit.uri.name for hit in (await engine.find("uniqueword3")).hits}
+        assert [s.message for s in await engine.facade(SnapshotOperations).log()] == ["before the upgrade"]
+        await engine.facade(HistoryOperations).undo()
+        assert (await engine.read("viking://resources/f3.md")).endswith("lorem ipsum")
+        assert await engine.check() == []

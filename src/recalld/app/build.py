@@ -10,7 +10,7 @@ from functools import partial
 from recalld.adapters.archive.zip import ZipArchives
 from recalld.adapters.blobs.files import FileBlobs
 from recalld.adapters.clock.system import SystemClock
-from recalld.adapters.ipc.remote_ledger import RemoteCleanup, RemoteCommits, RemoteJobs
+from recalld.adapters.ipc.remote_writes import RemoteCleanup, RemoteCommits, RemoteJobs
 from recalld.adapters.parser.registry import ParserSet
 from recalld.adapters.source.opening import open_source
 from recalld.adapters.sqlite.database.readers import Readers

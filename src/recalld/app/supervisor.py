@@ -7,7 +7,7 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 
-from recalld.adapters.ipc.remote_ledger import handlers, push_wakeups
+from recalld.adapters.ipc.remote_writes import handlers, push_wakeups
 from recalld.domain.errors import Busy, Closed, Upstream
 from recalld.infra.child_process import Child, spawn
 from recalld.infra.ipc import Channel

@@ -10,20 +10,15 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Epoch seconds."""
-        ...
 
     def monotonic(self) -> float:
         """Seconds that never jump."""
-        ...
 
     def stamp(self, form: str) -> str:
         """The time now in UTC, by a ``strftime`` form."""
-        ...
 
     def token(self, bytes_count: int = 16) -> str:
         """Random hex of twice that many characters."""
-        ...
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
-        ...

@@ -17,8 +17,6 @@ class Commits(Protocol):
 
         Raises ``NotFound``, ``Conflict``, ``Denied``, ``Invalid`` from single operations (the whole commit is undone),
         ``Busy`` when too many commits wait, ``Upstream`` when the store is full."""
-        ...
 
     async def cancel(self, task_id: str) -> Task:
         """Take a task's jobs off the queue. Raises ``NotFound``, ``Conflict`` (already ended)."""
-        ...

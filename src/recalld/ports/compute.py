@@ -14,4 +14,3 @@ class Compute(Protocol):
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run it elsewhere and return its result. Raises ``Busy`` when too much waits."""
-        ...

@@ -32,13 +32,10 @@ class Rebuildable(Protocol):
     async def examine(self) -> frozenset[str]:
         """Read the whole store; returns the derived parts that are damaged, and names in ``DerivedState`` the tables that
         are lost. Takes as long as the store is large."""
-        ...
 
     async def recreate(self, part: str) -> None:
         """Replace a damaged part by an empty one, to be filled by ``rebuild``; indexes are built again at once. A job compares
         the index with contents once chunks or tiers have kept what could be read of them."""
-        ...
 
     async def rebuild(self) -> bool:
         """Do a slice of some milliseconds of what is to be filled again; False: nothing is left to do."""
-        ...

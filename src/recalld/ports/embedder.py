@@ -27,8 +27,6 @@ class Embedder(Protocol):
     async def embed(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
         """Return unit vectors, shape (len(texts), width), in input order. An empty text gives a zero row; long texts are
         truncated. Raises ``Busy`` and ``Upstream``."""
-        ...
 
     async def close(self) -> None:
         """Release memory, pools and connections."""
-        ...

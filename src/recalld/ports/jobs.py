@@ -34,21 +34,16 @@ class JobQueue(Protocol):
         """Take jobs that may run now: interactive lane first, then fairly by user, oldest first; never two jobs of one
         key at once. Counts the attempt. A job beyond its attempt ceiling is declared dead instead. ``lanes``: only these
         (() = all)."""
-        ...
 
     async def heartbeat(self, *, worker: str, job_ids: Sequence[int], lease_s: float) -> list[int]:
         """Renew leases; returns the ids still leased (the others were cancelled or lost)."""
-        ...
 
     async def settle(self, job: Job, settlement: Settlement) -> None:
         """End the lease of a job that has failed. The task of a dead job fails with the same error."""
-        ...
 
     async def release(self, *, worker: str, counts: bool = True) -> int:
         """Return every lease this worker holds; returns how many. ``counts`` False: it was stopped and did not die of them,
         so they count as no attempts."""
-        ...
 
     def wakeups(self) -> AsyncIterator[None]:
         """Yields at once, then when jobs may have become ready, and at least every second."""
-        ...

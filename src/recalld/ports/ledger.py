@@ -53,7 +53,6 @@ class Transactions(Protocol):
     async def read_transaction(self, work: Callable[[ReadTransaction], T]) -> T:
         """What ``work`` reads, all of it at one point of the log, and what it raises. It runs on another thread inside one
         read transaction: keep it short, and do not use the transaction after it."""
-        ...
 
 
 class Tenant(Tree, Sessions, Transactions, Tasks, IndexCoverage, Commits, Protocol):
@@ -72,4 +71,3 @@ class Ledger(Protocol):
 
     def tenant(self, caller: Caller) -> Tenant:
         """Bind a caller. No I/O."""
-        ...

@@ -25,35 +25,28 @@ class Maintenance(Protocol):
     async def set_wanted_model(self, fingerprint: str, width: int) -> None:
         """Name the model whose vectors every chunk needs ("" = none). If that is another one than before, all chunks are
         listed as unembedded, but for those that have its vector already."""
-        ...
 
     async def probe(self) -> float:
         """One real write and read; returns seconds taken. Raises ``Upstream`` or ``Busy``."""
-        ...
 
     async def check(self, *, repair: bool = False) -> list[str]:
         """Integrity check: what is wrong, one sentence each (repaired where ``repair``)."""
-        ...
 
     async def prune(self, *, keep_s: float) -> int:
         """Erase what was removed more than ``keep_s`` seconds ago. Drop contents that no node has any more and no log entry of
         the last ``keep_s`` seconds names, tasks that ended long ago, vectors of models out of use, and blobs that nothing
         names; returns how many contents went. The log itself stays."""
-        ...
 
     async def verify(self, *, after: str, bytes_max: int) -> Verified:
         """Compare the next contents with their hashes: at most ``bytes_max``, but at least one. What is damaged or missing is
         remembered until it verifies again."""
-        ...
 
     async def verify_today(self, *, bytes_max: int) -> Verified:
         """The same behind the last slice, wherever a restart came between. A pass over all contents begins at most once a
         day: until then nothing is verified."""
-        ...
 
     async def damaged(self) -> int:
         """How many contents did not verify when they were last looked at."""
-        ...
 
 
 class Compactable(Protocol):
@@ -61,11 +54,9 @@ class Compactable(Protocol):
 
     async def compact(self) -> None:
         """Make the store's file complete, without what was overwritten."""
-        ...
 
     async def rewrite(self) -> None:
         """Write the store anew, without free and lost space. Writes wait meanwhile."""
-        ...
 
 
 class DiskUsage(Protocol):
@@ -73,4 +64,3 @@ class DiskUsage(Protocol):
 
     async def disk_space(self) -> DiskSpace:
         """How the disk stands. Sets space aside for removals where that is missing and there is room for it."""
-        ...

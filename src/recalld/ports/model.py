@@ -46,23 +46,18 @@ class Model(Protocol):
 
     async def tiers_of_document(self, name: str, document: Document) -> Tiers:
         """L0 (at most 256 characters) and L1 of one file."""
-        ...
 
     async def tiers_of_directory(self, uri: str, title: str, children: tuple[Child, ...], total: int) -> Tiers:
         """L0 and L1 (at most 4,000 characters) of a directory from its children's abstracts."""
-        ...
 
     async def tiers_of_archive(self, messages: tuple[Message, ...]) -> Tiers:
         """L0 and L1 (the working-memory overview) of an archived stretch of talk."""
-        ...
 
     async def memories(self, messages: tuple[Message, ...]) -> tuple[Candidate, ...]:
         """Memories worth keeping from an archived stretch of talk; every claim quotes its messages."""
-        ...
 
     async def close(self) -> None:
         """Close connections."""
-        ...
 
 
 @dataclass(slots=True)
@@ -153,8 +148,6 @@ class Writer(Protocol):
 
     def on(self, budget: CallBudget) -> Model:
         """The model with its calls counted against ``budget`` and rejected beyond it."""
-        ...
 
     async def close(self) -> None:
         """Close connections."""
-        ...

@@ -16,4 +16,3 @@ class Parser(Protocol):
     def parse(self, name: str, data: bytes) -> Document:
         """Parse synchronously: callers run it where computing may happen (never on a loop). Total: bytes it cannot read
         become a document that says so in ``warnings``, never an exception."""
-        ...

@@ -18,23 +18,18 @@ class Members(Protocol):
     async def identify(self, key: str) -> Member:
         """Whose key this is. A key that was verified is known at once, any other costs one slow hash off the loop,
         right or wrong. Raises ``Denied`` (``UNAUTHENTICATED``) for a wrong one, ``Busy`` when too many wait."""
-        ...
 
     async def member(self, account: str, user: str) -> Member | None:
         """A member, None if there is none (one known by its settings alone has no ``key_head``)."""
-        ...
 
     async def members(self, account: str, *, limit: int, after: str = "") -> list[Member]:
         """The account's members with a key, by name, those after ``after``."""
-        ...
 
     async def account(self, account: str) -> Account | None:
         """An account, None if it was never made here."""
-        ...
 
     async def accounts(self) -> list[Account]:
         """All accounts, by name."""
-        ...
 
 
 class Registry(Members, Protocol):
@@ -48,21 +43,17 @@ class Registry(Members, Protocol):
     async def found(self, account: str, admin: str, *, key: str, settings: Mapping[str, Any]) -> None:
         """Make an account with its first admin, who has this key and these settings. Raises ``Conflict``
         (``ALREADY_EXISTS``)."""
-        ...
 
     async def enrol(self, account: str, user: str, *, role: Role, key: str, settings: Mapping[str, Any]) -> None:
         """Make a member. Raises ``Conflict`` (``ALREADY_EXISTS``, or ``FAILED_PRECONDITION`` while the account or a
         member of this name is being removed) and ``NotFound`` for an account that is not there."""
-        ...
 
     async def set_role(self, account: str, user: str, role: Role, *, keep_admin: bool = False) -> None:
         """Raises ``NotFound``, and ``Conflict`` (``FAILED_PRECONDITION``) where ``keep_admin`` and the account would be left
         without an admin."""
-        ...
 
     async def set_key(self, account: str, user: str, key: str) -> None:
         """Replace a member's key. Raises ``NotFound``."""
-        ...
 
     async def change_settings(
         self, account: str, user: str, changes: Mapping[str, Any], *, within: str = "", keyed: bool = False
@@ -71,8 +62,6 @@ class Registry(Members, Protocol):
         are then; None takes a setting away. ``within``: merge into the settings that lie under this key. Somebody without a
         key gets a row of settings alone, unless ``keyed``. Raises ``NotFound`` for an account (or ``keyed`` member) that is
         not there."""
-        ...
 
     def forget(self, account: str, user: str = "") -> None:
         """Drop what is remembered of a member (``user`` "": of the whole account)."""
-        ...

@@ -13,8 +13,6 @@ class Reranker(Protocol):
 
     async def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
         """Return one relevance in 0..1 per text, in order. Raises ``Busy`` and ``Upstream``."""
-        ...
 
     async def close(self) -> None:
         """Release connections."""
-        ...

@@ -36,15 +36,12 @@ class Source(Protocol):
 
     def entries(self) -> Iterator[Found | Skipped]:
         """Every file in path order, what is no document as ``Skipped``. Raises ``Invalid`` for a hostile archive."""
-        ...
 
     def read(self, path: str) -> bytes | None:
         """A file's bytes; None if it vanished meanwhile."""
-        ...
 
     def close(self) -> None:
         """Let go of handles."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +61,3 @@ class OpenSource(Protocol):
 
     def __call__(self, path: Path, choice: Choice) -> Source:
         """Raises ``Invalid`` for a hostile or unreadable archive, ``NotFound`` when nothing is there."""
-        ...

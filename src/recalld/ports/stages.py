@@ -13,8 +13,6 @@ class Stages(Protocol):
 
     def took(self, stage: str, seconds: float) -> None:
         """One step of one recall: plan, embed, recall, rank, load or rerank."""
-        ...
 
     def so_far(self) -> Mapping[str, Histogram]:
         """By step, in the order they first came."""
-        ...

@@ -57,12 +57,9 @@ class Stats(Protocol):
 
     async def usage(self) -> Usage:
         """Counts and sizes. Indexes are counted, beside what is answered at once: call it seldom."""
-        ...
 
     async def queues(self) -> list[QueueCount]:
         """Jobs by kind. ``done`` counts since the store was made."""
-        ...
 
     async def provider_usage(self, *, since: str, account: str = "", whole: bool = False) -> list[ProviderUsage]:
         """Calls to providers since that day ("" = ever), of one account ("" = of all); ``whole``: days and accounts together."""
-        ...
