@@ -9,12 +9,14 @@ from importlib.resources import files
 from typing import Any, Final
 
 from recalld.domain.errors import Corrupt
+from recalld.domain.memory_type import MEMORY_TYPES
 
 VERSIONS: Final[Mapping[str, int]] = {"document": 1, "directory": 1, "archive": 1, "memories": 1}
 """Every prompt and its version: raise it here and in the file whenever the words change."""
 VERSION: Final = ".".join(str(version) for version in VERSIONS.values())
 """Of all prompts together, as written to what was made with them."""
-MEMORY_TYPES: Final = ("events", "preferences", "entities")
+_PROPOSED: Final = {one.name: one.prompt for one in MEMORY_TYPES if one.prompt}
+PROPOSED_TYPES: Final = tuple(_PROPOSED)
 
 _TEXT: Final = {"type": "string"}
 
@@ -28,7 +30,7 @@ _MEMORIES: Final = _object(
     memories={
         "type": "array",
         "items": _object(
-            type={"type": "string", "enum": list(MEMORY_TYPES)},
+            type={"type": "string", "enum": list(PROPOSED_TYPES)},
             title=_TEXT,
             text=_TEXT,
             messages={"type": "array", "items": _TEXT},
@@ -99,7 +101,7 @@ def _read(name: str) -> str:
         raise Corrupt(
             f"the prompt {name} says {head} of itself", remedy="its version stands in its head and in VERSIONS"
         )
-    return body
+    return body.replace("{memory_types}", "; ".join(f'"{name}" for {use}' for name, use in _PROPOSED.items()))
 
 
 def _split(text: str) -> tuple[dict[str, str], str]:

@@ -6,26 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recalld.domain.errors import Invalid
+from recalld.domain.memory_type import MEMORY_TYPES
 from recalld.domain.uri import Uri
 
-CATEGORIES = ("events", "entities", "preferences", "experiences", "resources", "skills")
+_TYPES = {one.name: one for one in MEMORY_TYPES if one.quotas}
+MEMORIES = tuple(_TYPES)
+CATEGORIES = (*MEMORIES, "resources", "skills")
 """Categories with quotas, in the order of ties."""
-MEMORIES = ("events", "entities", "preferences", "experiences")
 OTHER = "memories"
 """Memories of any further kind."""
-PRESETS: dict[str, dict[str, int]] = {
-    "coding": {"events": 1, "entities": 2, "preferences": 1, "experiences": 1, "resources": 3, "skills": 2},
-    "chat": {"events": 3, "entities": 3, "preferences": 1, "experiences": 1, "resources": 1, "skills": 1},
-}
-PENALTIES = {
-    "events": 0.1,
-    "entities": 0.1,
-    "preferences": 0.02,
-    "experiences": 0.02,
-    "resources": 0.02,
-    "skills": 0.02,
-    "memories": 0.1,
-}
+ALL_CATEGORIES = (*CATEGORIES, OTHER)
+
+
+def _preset(purpose: str, **others: int) -> dict[str, int]:
+    return {name: one.quotas[purpose] for name, one in _TYPES.items()} | others
+
+
+PRESETS = {"coding": _preset("coding", resources=3, skills=2), "chat": _preset("chat", resources=1, skills=1)}
+RECALL_QUOTAS = _preset("recall")
+"""Defaults of the older recall."""
+PENALTIES = {name: one.penalty for name, one in _TYPES.items()} | {"resources": 0.02, "skills": 0.02, OTHER: 0.1}
 """Subtracted from the score of another peer's entry."""
 ORIGINS = ("actor_peer", "self", "other_peer")
 QUOTA_MAX = 1_000
@@ -97,8 +97,8 @@ def quotas_of(quotas: Mapping[str, int] | None, purpose: str) -> dict[str, int] 
 def check_detail(detail: Mapping[str, str], tiers: Sequence[str]) -> None:
     """Check that pinned tiers and their categories are known. Raises ``Invalid``."""
     for kind, tier in detail.items():
-        if kind not in (*CATEGORIES, OTHER):
-            raise _bad("detail", kind, ", ".join((*CATEGORIES, OTHER)))
+        if kind not in ALL_CATEGORIES:
+            raise _bad("detail", kind, ", ".join(ALL_CATEGORIES))
         if tier not in tiers:
             raise _bad("detail", tier, ", ".join(("auto", *tiers)))
 
@@ -123,8 +123,7 @@ def order(one: Candidate) -> tuple[float, int, int, str]:
     Smaller score changes do not reorder a block, so the same query gives the same text and the model's prompt cache stays
     valid.
     """
-    kinds = (*CATEGORIES, OTHER)
-    return -round(one.score, 2), ORIGINS.index(one.origin), kinds.index(one.category), str(one.uri)
+    return -round(one.score, 2), ORIGINS.index(one.origin), ALL_CATEGORIES.index(one.category), str(one.uri)
 
 
 def _bad(field_name: str, value: object, remedy: str) -> Invalid:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
 
+from recalld.domain.memory_type import BY_NAME
 from recalld.domain.session import Message
 
 from . import memory_footer
@@ -22,7 +23,6 @@ MESSAGE_CHARS_MAX = 2_000
 MESSAGE_TOKENS = 20
 """A line's label, speaker and date."""
 STRETCH_TOKENS = 4_000
-_NAMES = {"events": "event", "preferences": "preference", "entities": "entity"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,11 @@ def memory(proposal: ProposedMemory, by_label: Mapping[str, Message]) -> Memory:
     ids = tuple(dict.fromkeys(m.id for m in quoted))
     key = hashlib.sha256("\n".join((proposal.type, proposal.title, *ids)).encode("utf-8", "replace")).hexdigest()
     name, when = f"{slug(proposal.title)}_{key[:6]}", moment(first)
-    place = f"events/{when:%Y/%m/%d}" if proposal.type == "events" else proposal.type
+    kind = BY_NAME[proposal.type]
+    place = f"{kind.name}/{when:%Y/%m/%d}" if kind.dated else kind.name
     stamp = f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     fields = {
-        "memory_type": _NAMES.get(proposal.type, proposal.type),
+        "memory_type": kind.singular or kind.name,
         "version": 1,
         "created_at": stamp,
         "updated_at": stamp,

@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from recalld.domain.memory_type import BY_NAME, MEMORY_TYPES
 from recalld.domain.session import Message
 from recalld.domain.uri import Uri
 
 from .tags import tags_of
 
-TYPES = ("profile", "preferences", "entities", "events", "identity", "soul")
+TYPES = frozenset(one.name for one in MEMORY_TYPES if one.by_default)
 """Default types of a policy."""
 DIFF_FILE = "memory_diff.json"
 """File next to an archive's messages: the memories extracted from them."""
 EXTRACTED_TO = "extracted_to"
 """Session setting: the ordinal up to which memories were extracted from live messages. A commit passes its current value to
 the archive's job."""
-_IMPLIED = {"experiences": ("cases", "trajectories")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class MemoryPolicy:
     own: bool = True
     peers: bool = True
     working: bool = True
-    types: frozenset[str] = frozenset(TYPES)
+    types: frozenset[str] = TYPES
 
     def allowed(self, messages: Sequence[Message]) -> tuple[Message, ...]:
         """Return the messages that memories may be extracted from."""
@@ -42,7 +42,7 @@ def read_memory_policy(policy: Mapping[str, Any] | None) -> MemoryPolicy:
     """Parse the API's ``memory_policy``; missing parts get their defaults."""
     fields = policy or {}
     named = fields.get("memory_types")
-    types = frozenset(TYPES) if named is None else frozenset(n for t in named for n in (t, *_IMPLIED.get(t, ())))
+    types = TYPES if named is None else frozenset(name for one in named for name in (one, *_implied(one)))
     return MemoryPolicy(_on(fields, "self"), _on(fields, "peer"), _on(fields, "working_memory"), types)
 
 
@@ -83,3 +83,7 @@ def memory_diff(archive: Uri, trace_id: str, at: str, changes: Sequence[tuple[Ur
 
 def _on(policy: Mapping[str, Any], part: str) -> bool:
     return bool((policy.get(part) or {}).get("enabled", True))
+
+
+def _implied(name: str) -> tuple[str, ...]:
+    return BY_NAME[name].implies if name in BY_NAME else ()

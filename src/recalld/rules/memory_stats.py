@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-CATEGORIES = ("profile", "preferences", "entities", "events", "cases", "patterns", "tools", "skills")
+from recalld.domain.memory_type import MEMORY_TYPES
+
+CATEGORIES = tuple(one.name for one in MEMORY_TYPES if one.counted)
 DAY_S = 86_400.0
 HALF_LIFE_DAYS = 7.0
 COLD_BELOW = 0.2

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from recalld.domain.memory_type import BY_NAME
 from recalld.domain.results import ContextEntry
 from recalld.domain.uri import Uri
 
@@ -17,17 +18,19 @@ TIERS = ("uri", "abstract", "overview", "full")
 
 
 def initial_tier(candidate: Candidate, pins: Mapping[str, str]) -> str:
-    """Return the tier an entry starts with: overview for events and directories, abstract otherwise; a pin overrides it."""
-    return pins.get(candidate.category) or (
-        "overview" if candidate.is_dir or candidate.category == "events" else "abstract"
-    )
+    """Return the tier an entry starts with: overview for rich types and directories, abstract otherwise; a pin overrides it."""
+    return pins.get(candidate.category) or ("overview" if candidate.is_dir or _is_rich(candidate) else "abstract")
 
 
 def highest_tier(candidate: Candidate, pins: Mapping[str, str]) -> str:
-    """Return the richest tier an entry may get: full for events, the initial one otherwise; a pin fixes both."""
+    """Return the richest tier an entry may get: full for rich types, the initial one otherwise; a pin fixes both."""
     if candidate.category in pins:
         return pins[candidate.category]
-    return "full" if candidate.category == "events" and not candidate.is_dir else initial_tier(candidate, pins)
+    return "full" if _is_rich(candidate) and not candidate.is_dir else initial_tier(candidate, pins)
+
+
+def _is_rich(candidate: Candidate) -> bool:
+    return candidate.category in BY_NAME and BY_NAME[candidate.category].rich
 
 
 def pack(

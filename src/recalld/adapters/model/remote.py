@@ -14,7 +14,7 @@ from recalld.infra.http import JsonApi, Kind, misshapen
 from recalld.infra.thread_pool import Pool
 from recalld.ports.model import CallBudget, Candidate, Child
 from recalld.prompts import asking
-from recalld.prompts.asking import MEMORY_TYPES, Prompt, Words
+from recalld.prompts.asking import PROPOSED_TYPES, Prompt, Words
 from recalld.rules import llm_output_parser
 from recalld.rules.budget import cut
 from recalld.rules.fact_sentences import day, speaker
@@ -180,7 +180,7 @@ class BudgetedModel:
         answer = await self._of.ask(prompt, self._budget)
         labels = {str(at): m for at, m in enumerate(messages)} | {m.id: m for m in messages}
         labels |= {f"m{at}": m for at, m in enumerate(messages)}
-        found = llm_output_parser.parse_memories(answer, labels, MEMORY_TYPES)
+        found = llm_output_parser.parse_memories(answer, labels, PROPOSED_TYPES)
         if found is None:
             raise _useless(self.name, "no list of memories")
         files = {one.path: (proposal, one) for proposal in found for one in (memory(proposal, labels),)}

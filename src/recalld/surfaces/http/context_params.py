@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_CATEGORIES = ("events", "entities", "preferences", "experiences", "resources", "skills", "memories")
+from recalld.rules.context import ALL_CATEGORIES
+
 _NARROW = ("context_type", "level", "tags", "since", "until", "time_field", "filter")
 # Accepted without effect on a block; the stats of the response list those that were sent.
 _IGNORED = frozenset({"include_provenance"})
@@ -39,7 +40,7 @@ def context_options(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _by_category(value: Any) -> dict[str, Any]:
     """A single value applies to every category."""
-    return dict(value) if isinstance(value, Mapping) else dict.fromkeys(_CATEGORIES, value)
+    return dict(value) if isinstance(value, Mapping) else dict.fromkeys(ALL_CATEGORIES, value)
 
 
 def _without_effect(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from recalld.domain.errors import Invalid
+from recalld.rules.context import RECALL_QUOTAS
 from recalld.surfaces.http import serializers
 from recalld.surfaces.http.context_params import context_options
 from recalld.surfaces.http.endpoint import Deadline, Endpoint
@@ -25,7 +26,6 @@ from recalld.surfaces.http.models.search import (
 from recalld.surfaces.http.request import ApiRequest
 
 _AT = "/api/v1/search"
-_RECALL_QUOTAS = {"events": 10, "entities": 10, "preferences": 3, "experiences": 0}
 _RECALL_DEDUP_TURNS = 5
 _TOKENS_MIN = 64
 _TOKENS_MAX = 32_000
@@ -153,7 +153,7 @@ def _recall_options(body: RecallBody) -> dict[str, Any]:
     """The older names and defaults in terms of the newer ones."""
     own = {"query", "telemetry", "max_chars", "min_score", "render"}
     options = {k: v for k, v in _fields_sent(body).items() if k not in own}
-    options["quotas"] = _RECALL_QUOTAS | {str(k): v for k, v in (body.quotas or {}).items()}
+    options["quotas"] = RECALL_QUOTAS | {str(k): v for k, v in (body.quotas or {}).items()}
     options.setdefault("purpose", "coding")
     options.setdefault("score_threshold", body.min_score)
     options.setdefault("max_tokens", min(_TOKENS_MAX, max(_TOKENS_MIN, round(body.max_chars / 4))))

@@ -10,6 +10,7 @@ from recalld.domain.errors import Invalid, RecalldError
 from recalld.domain.hit import Answer
 from recalld.domain.node import Node
 from recalld.domain.uri import Uri
+from recalld.rules.context import ALL_CATEGORIES
 
 from . import arguments as args
 from .tool_context import ToolContext
@@ -24,7 +25,6 @@ READ_CHARS_MIN = 2_000
 GREP_LINE_CHARS_MAX = 500
 LIST_DEPTH = 64
 _MORE = "[only the first {}; raise node_limit or name a deeper uri]"
-_CATEGORIES = ("events", "entities", "preferences", "experiences", "resources", "skills", "memories")
 
 
 async def find(context: ToolContext, params: args.Find) -> str:
@@ -178,10 +178,12 @@ def _options(params: args.Find | args.Search, floor: float) -> dict[str, Any]:
 async def _block(context: ToolContext, params: args.Search) -> str:
     if params.target_uri:
         raise Invalid("target_uri does not go with mode context", remedy="leave it out; quotas choose what is recalled")
-    detail: dict[str, str] = {} if params.detail == "auto" else dict.fromkeys(_CATEGORIES, params.detail)
+    detail: dict[str, str] = {} if params.detail == "auto" else dict.fromkeys(ALL_CATEGORIES, params.detail)
     detail |= params.detail_by_category or {}
     penalty = params.other_peer_penalty
-    penalties = ({} if penalty is None else dict.fromkeys(_CATEGORIES, penalty)) | (params.other_peer_penalties or {})
+    penalties = ({} if penalty is None else dict.fromkeys(ALL_CATEGORIES, penalty)) | (
+        params.other_peer_penalties or {}
+    )
     result = await context.workspace.assemble(
         params.query,
         session_id=params.session_id or "",

@@ -11,7 +11,7 @@ from recalld.domain.errors import Busy, Corrupt, Denied, Invalid, NotFound, Upst
 from recalld.domain.results import ContextBlock
 from recalld.ports.bundle import Ports
 from recalld.ports.tree import Tree
-from recalld.rules.context import CATEGORIES, MEMORIES, ORIGINS, OTHER, PENALTIES, Candidate, choose, quotas_of
+from recalld.rules.context import ALL_CATEGORIES, MEMORIES, ORIGINS, OTHER, PENALTIES, Candidate, choose, quotas_of
 from recalld.rules.extractive_digest import digest
 from recalld.rules.memory_footer import strip
 from recalld.rules.memory_overview import memory_overview
@@ -94,7 +94,7 @@ def _stats(
 ) -> dict[str, Any]:
     origins = [one.origin for one in gathered.found.values()]
     stats: dict[str, Any] = {
-        "searched": {kind: gathered.searched.get(kind, 0) for kind in (*CATEGORIES, OTHER)},
+        "searched": {kind: gathered.searched.get(kind, 0) for kind in ALL_CATEGORIES},
         "candidates": len(gathered.found),
         "excluded": len(_excluded(request, gathered)),
         "origins": {one: origins.count(one) for one in ORIGINS},

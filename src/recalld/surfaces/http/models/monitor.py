@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from recalld.rules.memory_stats import CATEGORIES
 from recalld.surfaces.http.models.envelope import Model
 
-Category = Literal["profile", "preferences", "entities", "events", "cases", "patterns", "tools", "skills"]
+if TYPE_CHECKING:
+    Category = str
+else:
+    Category = Literal[CATEGORIES]
 
 
 class Observed(Model):

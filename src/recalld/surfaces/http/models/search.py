@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from recalld.rules.context import ALL_CATEGORIES, CATEGORIES
 from recalld.rules.search_request import LIMIT_MAX as HITS_MAX
 from recalld.surfaces.http.models.envelope import Model, Strict, TelemetryBody
 
 LIMIT_MAX = 10_000
 """Lines of a grep."""
-Category = Literal["events", "entities", "preferences", "experiences", "resources", "skills"]
-PenaltyCategory = Literal["events", "entities", "preferences", "experiences", "resources", "skills", "memories"]
+if TYPE_CHECKING:
+    Category = str
+    PenaltyCategory = str
+else:
+    Category, PenaltyCategory = Literal[CATEGORIES], Literal[ALL_CATEGORIES]
 Detail = Literal["auto", "abstract", "overview", "full"]
 PinnedDetail = Literal["auto", "uri", "abstract", "overview", "full"]
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, Field, StrictInt, field_validator
 
+from recalld.domain.memory_type import MEMORY_TYPES
 from recalld.surfaces.http.models.envelope import WHOLE_MAX, Model, Strict, TelemetryBody
 
+if TYPE_CHECKING:
+    _MemoryType = str
+else:
+    _MemoryType = Literal[tuple(one.name for one in MEMORY_TYPES if one.in_policies)]
 _POLICY_MAX = {
     "pending_token_threshold": 1_000_000,
     "message_count_threshold": 1_000,
@@ -48,24 +53,7 @@ class MemoryPolicy(Model):
 
     self: Enabled = Enabled()
     peer: Enabled = Enabled()
-    memory_types: (
-        list[
-            Literal[
-                "profile",
-                "preferences",
-                "entities",
-                "events",
-                "identity",
-                "soul",
-                "cases",
-                "trajectories",
-                "experiences",
-                "tools",
-                "skills",
-            ]
-        ]
-        | None
-    ) = Field(None, description="types to keep; left out: every type in force")
+    memory_types: list[_MemoryType] | None = Field(None, description="types to keep; left out: every type in force")
     working_memory: Enabled = Enabled()
 
 
