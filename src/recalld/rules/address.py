@@ -12,7 +12,9 @@ from recalld.domain.uri import HIDDEN_SCOPES, SCHEME, SCOPES, Uri, bad_uri
 
 USER_AREAS = frozenset({"memories", "resources", "skills", "peers", "privacy", "sessions"})
 AGENT_AREAS = frozenset({"skills", "endpoints", "tools", "payments"})
-SIDECARS = {".abstract.md": 0, ".overview.md": 1}
+TIER_FILES = (".abstract.md", ".overview.md")
+"""A directory's abstract (level 0) and overview (level 1) as files."""
+SIDECARS = {name: level for level, name in enumerate(TIER_FILES)}
 CREATABLE = frozenset({".md", ".txt", ".json", ".yaml", ".yml", ".toml", ".py", ".js", ".ts"})
 _DOCUMENT = ".md"
 _VARIABLE = re.compile(r"\{calendar:([a-z]+)\}")

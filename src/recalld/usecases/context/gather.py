@@ -11,7 +11,7 @@ from recalld.domain.hit import Hit
 from recalld.domain.query import Query
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
-from recalld.rules.address import session_of
+from recalld.rules.address import SIDECARS, session_of
 from recalld.rules.context import MEMORIES, OTHER, PENALTIES, Candidate, category, is_profile, origin, targets_of
 from recalld.rules.search_request import parse_query
 from recalld.usecases.find.find import find
@@ -24,7 +24,6 @@ OVERFETCH = 4
 PEER_HITS_MAX = 200
 EXTRA_MAX = 60
 """Candidates searched beyond a quota, at most: recently recalled entries drop out."""
-_SIDECARS = {".abstract.md", ".overview.md"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ def _take(
     penalties = PENALTIES | dict(request.penalties or {})
     score_min = SCORE_MIN if request.score_min is None else request.score_min
     for hit in hits:
-        is_dir = hit.uri.name in _SIDECARS
+        is_dir = hit.uri.name in SIDECARS
         uri = hit.uri.parent if is_dir else hit.uri
         kind, whose = category(uri), origin(uri, caller.user, caller.peer)
         if session_of(uri) or (whose == "other_peer" and kind not in (*MEMORIES, OTHER)):

@@ -12,7 +12,7 @@ from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import ReadTransaction
 from recalld.ports.tree import Tree
-from recalld.rules.address import SIDECARS, context_type, session_of
+from recalld.rules.address import SIDECARS, TIER_FILES, context_type, session_of
 from recalld.rules.encoding import utf8
 from recalld.rules.lines import Page, line_range, page_of
 from recalld.rules.memory_footer import strip
@@ -143,7 +143,7 @@ async def tier(uri: Uri, level: int, caller: Caller, ports: Ports) -> str:
     generated."""
     tenant = ports.ledger.tenant(caller)
     if is_view(uri):
-        return (await view_text(uri / (".abstract.md", ".overview.md")[level], tenant)).rstrip("\n")
+        return (await view_text(uri / TIER_FILES[level], tenant)).rstrip("\n")
     node = await tenant.stat(uri)
     if not node.is_dir:
         if level == 1:

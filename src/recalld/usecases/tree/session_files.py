@@ -9,12 +9,12 @@ from recalld.domain.node import Kind, Node
 from recalld.domain.session import Archive
 from recalld.domain.uri import Uri
 from recalld.ports.ledger import ReadTransaction, Tenant
-from recalld.rules.address import session_of
+from recalld.rules.address import TIER_FILES, session_of
 from recalld.rules.openviking_json import archive_meta, jsonl, session_meta
 from recalld.rules.recall_log import KEY
 from recalld.rules.tool_outputs import FOLDER
 
-ARCHIVE_FILES = ("messages.jsonl", ".abstract.md", ".overview.md", ".meta.json", ".done", ".failed.json")
+ARCHIVE_FILES = ("messages.jsonl", *TIER_FILES, ".meta.json", ".done", ".failed.json")
 _DIFF = "memory_diff.json"
 """The only stored file of an archive."""
 _OF_THE_TREE = ("messages", FOLDER)
@@ -92,7 +92,7 @@ def missing(uri: Uri) -> NotFound:
 
 def _files_of(archive: Archive) -> list[str]:
     last = {"done": [".done"], "failed": [".failed.json"]}.get(archive.state, [])
-    tier_files = [".abstract.md", ".overview.md"] if archive.state == "done" else []
+    tier_files = [*TIER_FILES] if archive.state == "done" else []
     return ["messages.jsonl", ".meta.json", *tier_files, *last]
 
 
