@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from recalld.app import worker_loop as working
-from recalld.app.job_registry import POLICIES, STEPS, Step
+from recalld.app.job_registry import KINDS, JobKind
 from recalld.app.worker_loop import run_job, work
 from recalld.domain.commit import Commit, NewTask
 from recalld.domain.errors import Busy, Conflict, Corrupt, Denied, Invalid, NotFound, Upstream
 from recalld.domain.job import Job, Lane, NewJob, TaskStatus
+from recalld.domain.job_payload import JobPayload
 from recalld.domain.policy import JobPolicy
 from recalld.ports.bundle import Ports
 from recalld.ports.model import CallBudget, DailyUsage
 from tests.harness import Harness
 
 Steps = Callable[..., None]
+Step = Callable[[Job[Any], Ports], Awaitable[None]]
+
+
+class AnyPayload(JobPayload, frozen=True):
+    """What jobs of these tests are told."""
+
+    KIND = "any"
+
+    n: Any = None
+    quiet: bool = False
 
 
 @pytest.fixture
@@ -28,10 +39,8 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     """Puts steps of the test's own into the table: ``steps(fails=step, policy=...)``."""
 
     def put(policy: JobPolicy | None = None, **job_steps: Step) -> None:
-        table: Mapping[str, Step] = {**STEPS, **job_steps}
-        monkeypatch.setattr(working, "STEPS", MappingProxyType(table))
-        if policy is not None:
-            monkeypatch.setattr(working, "POLICIES", {**POLICIES, **dict.fromkeys(job_steps, policy)})
+        own = {name: JobKind(AnyPayload, step, policy or JobPolicy()) for name, step in job_steps.items()}
+        monkeypatch.setattr(working, "KINDS", {**KINDS, **own})
 
     return put
 
@@ -256,10 +265,10 @@ async def test_of_two_jobs_that_fold_the_newer_tells_what_to_do_and_the_louder_h
     seen: list[dict[str, object]] = []
 
     async def follow_up(job: Job, ports: Ports) -> None:
-        seen.append(dict(job.payload))
+        seen.append(msgspec.to_builtins(job.payload))
         await done(job, ports)
 
-    steps(told=follow_up)
+    steps(follow_up=follow_up)
     tenant = harness.ports.ledger.tenant(harness.engine.caller)
     for payload in ({"n": 1, "quiet": True}, {"n": 2, "quiet": False}, {"n": 2, "quiet": True}):
         await tenant.commit(Commit(jobs=(NewJob("follow_up", "follow_up", payload),)))

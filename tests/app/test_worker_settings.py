@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from recalld.app import worker_settings
 from recalld.app.config import Config, load_config
-from recalld.domain.errors import Invalid
+from recalld.domain.errors import Conflict, Invalid
+from recalld.infra.ipc import Method, protocol_version
 
 KEY, ROOT = "sk-provider-key", "root-key-of-all"
 
@@ -65,3 +67,16 @@ def test_a_refused_setting_does_not_quote_a_key(section: str) -> None:
     assert KEY not in str(refused.value)
     assert refused.value.__cause__ is None
     assert refused.value.__suppress_context__
+
+
+@pytest.mark.parametrize("other", ["0" * 64, None])
+def test_a_worker_refuses_a_server_of_another_version(other: str | None) -> None:
+    greeting = {**orjson.loads(worker_settings.encode_settings(config())), "protocol": other}
+    with pytest.raises(Conflict, match="another version") as refused:
+        worker_settings.decode_settings(orjson.dumps(greeting))
+    assert refused.value.remedy == "restart the server"
+
+
+def test_a_method_with_another_parameter_makes_another_protocol() -> None:
+    one, other = (Method("purge", parameters, int) for parameters in ((int,), (int, str)))
+    assert protocol_version([one]) == protocol_version([one]) != protocol_version([other])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import apsw
@@ -32,7 +31,7 @@ async def scanned(
 
 
 async def store(harness: LedgerHarness, path: str, data: bytes) -> None:
-    await harness.do(replace(put(path), data=data, size=len(data), hash=hashlib.sha256(data).hexdigest()))
+    await harness.do(put(path).replace(data=data, size=len(data), hash=hashlib.sha256(data).hexdigest()))
 
 
 async def test_messages_are_scanned_as_they_read(harness: LedgerHarness) -> None:

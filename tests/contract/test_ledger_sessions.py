@@ -288,7 +288,7 @@ async def test_a_task_may_insist_on_being_alone(harness: LedgerHarness) -> None:
 async def test_listing_sessions_tells_what_each_tells_of_itself(harness: LedgerHarness) -> None:
     for name, count, keep in (("a", 5, 2), ("b", 1, 3), ("c", 4, 0)):
         await harness.do(append(name, *(f"m{n}" for n in range(count))))
-        await harness.do(replace(archive(name, 0, f"t{name}"), keep_recent_count=keep))
+        await harness.do(archive(name, 0, f"t{name}").replace(keep_recent_count=keep))
         harness.clock.advance(1)
     listed = await harness.tenant().sessions()
     assert listed == [await harness.tenant().session(name) for name in ("c", "b", "a")]
@@ -310,11 +310,11 @@ async def test_listing_sessions_takes_the_same_statements_however_many(harness: 
         return len(statements)
 
     await harness.do(append("s", "m0", "m1"))
-    await harness.do(replace(archive("s", 0, "t"), keep_recent_count=1))
+    await harness.do(archive("s", 0, "t").replace(keep_recent_count=1))
     one = await listed()
     for n in range(count):
         await harness.do(append(f"s{n}", "m0", "m1"))
-        await harness.do(replace(archive(f"s{n}", 0, f"t{n}"), keep_recent_count=1))
+        await harness.do(archive(f"s{n}", 0, f"t{n}").replace(keep_recent_count=1))
     assert await listed() == one
 
 

@@ -12,7 +12,8 @@ from recalld.adapters.source.archive import ZipSource
 from recalld.adapters.source.file import FileSource
 from recalld.adapters.source.folder import FolderSource
 from recalld.adapters.source.selection import SourceSettings
-from recalld.ports.source import Choice, Found, Skipped, Source
+from recalld.domain.choice import Choice
+from recalld.ports.source import Found, Skipped, Source
 
 FILES = {
     "b.md": b"# B\n",

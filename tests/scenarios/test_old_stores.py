@@ -35,6 +35,13 @@ async def main(data):
         await engine.write("viking://resources/large.md", "a line of the large one\\n" * 8000)
         await engine.say("s", [{"role": "user", "content": "the heron stood still", "id": "m1"}])
         await engine.wait(timeout_s=60)
+    source = pathlib.Path(data).parent / "birds"
+    source.mkdir()
+    (source / "stork.md").write_text("the stork flew off")
+    async with Engine.open(pathlib.Path(data), worker="none", embedder={"kind": "hash"}) as engine:  # its jobs are left
+        await engine.write("viking://resources/larger.md", "a word of the pelican\\n" * 8000)
+        await engine.session_commit("s")
+        await engine.add(source)
 
 asyncio.run(main(sys.argv[1]))
 """
@@ -52,7 +59,10 @@ async def test_a_store_of_an_earlier_commit_opens_migrates_and_answers(commit: s
     with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
         archive.extractall(tmp_path, filter="data")
     data = tmp_path / "data"
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "src")}
+    ours = {
+        name: value for name, value in os.environ.items() if not name.startswith("RECALLD_")
+    }  # it knows fewer settings
+    environment = {**ours, "PYTHONPATH": str(tmp_path / "src")}
     subprocess.run([sys.executable, "-c", WRITE, str(data)], env=environment, cwd=tmp_path, check=True, timeout=120)
     for start in range(2):
         async with Engine.open(data, worker="inside", embedder={"kind": "hash"}) as engine:
@@ -61,6 +71,11 @@ async def test_a_store_of_an_earlier_commit_opens_migrates_and_answers(commit: s
                 assert (await engine.find(f"uniqueword{n}")).hits[0].uri.name == f"f{n}.md"
             assert len(await engine.read("viking://resources/large.md")) == 192_000
             assert (await engine.find("heron")).hits[0].uri.name == "m1.md"
+            await engine.wait(timeout_s=60)  # jobs that the earlier version left
+            assert (await engine.find("stork")).hits[0].uri.name == "stork.md"
+            assert (await engine.find("pelican")).hits[0].uri.name == "larger.md"
+            assert (await engine.session("s")).commit_count == 1
+            assert not any(queue.dead for queue in await engine.queues())
             await engine.write("viking://resources/new.md", f"written after {start + 1} starts")
             assert await engine.check() == []
         left = [copy.name for copy in copies(data / "recalld.db")]

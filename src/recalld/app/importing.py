@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from recalld.domain.caller import Caller
+from recalld.domain.choice import Choice
 from recalld.domain.job import QueueCount, Task, TaskStatus
 from recalld.domain.results import Added
 from recalld.ports.bundle import Ports
-from recalld.ports.source import Choice
 from recalld.rules.search_request import tag
 from recalld.usecases.add import accept as adding
 

@@ -1,11 +1,15 @@
-"""The step of each job kind, with its time limit and its attempts."""
+"""The step of each job kind, with its payload, time limit and attempts."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
+from recalld.domain import job_payload
 from recalld.domain.job import Job
+from recalld.domain.job_payload import JobPayload
 from recalld.domain.policy import JobPolicy
 from recalld.ports.bundle import Ports
 from recalld.usecases.add.run_import import run_import
@@ -21,35 +25,35 @@ from recalld.usecases.members.delete_member import delete_member
 from recalld.usecases.session.auto_commit import auto_commit
 from recalld.usecases.session.extract_memories import extract
 
-Step = Callable[[Job, Ports], Awaitable[None]]
 
-STEPS: Mapping[str, Step] = MappingProxyType(
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """One kind of job. ``run`` gets the job with its payload decoded as ``payload``."""
+
+    payload: type[JobPayload]
+    run: Callable[[Job[Any], Ports], Awaitable[None]]
+    policy: JobPolicy = JobPolicy()
+
+
+_DAY_S = 24 * 3_600.0
+KINDS: Mapping[str, JobKind] = MappingProxyType(
     {
-        "import": run_import,
-        "extract": extract,
-        "auto_commit": auto_commit,
-        "reindex": reindex,
-        "tiers": refresh,
-        "embed": embed,
-        "enrich": enrich,
-        "shape": reparse,
-        "purge": purge,
-        "reown": repartition,
-        "revive": revive,
-        "recheck": recheck,
-        "leave": delete_member,
+        kind.payload.KIND: kind
+        for kind in (
+            JobKind(job_payload.ImportPayload, run_import, JobPolicy(attempts_max=5, deadline_s=6 * 3_600.0)),
+            JobKind(job_payload.ExtractPayload, extract, JobPolicy(attempts_max=10, deadline_s=1_800.0)),
+            JobKind(job_payload.AutoCommitPayload, auto_commit),
+            JobKind(job_payload.ReindexPayload, reindex, JobPolicy(attempts_max=3, deadline_s=6 * 3_600.0)),
+            JobKind(job_payload.TiersPayload, refresh, JobPolicy(attempts_max=5, deadline_s=3_600.0)),
+            JobKind(job_payload.EmbedPayload, embed, JobPolicy(attempts_max=20, deadline_s=_DAY_S)),
+            JobKind(job_payload.EnrichPayload, enrich, JobPolicy(attempts_max=20, deadline_s=_DAY_S)),
+            JobKind(job_payload.ReparsePayload, reparse),
+            JobKind(job_payload.PurgePayload, purge),
+            JobKind(job_payload.RepartitionPayload, repartition),
+            JobKind(job_payload.RevivePayload, revive),
+            JobKind(job_payload.RecheckPayload, recheck, JobPolicy(attempts_max=200)),
+            JobKind(job_payload.DeleteMemberPayload, delete_member, JobPolicy(attempts_max=200, deadline_s=3_600.0)),
+        )
     }
 )
-
-POLICIES: Mapping[str, JobPolicy] = MappingProxyType(
-    {
-        "import": JobPolicy(attempts_max=5, deadline_s=6 * 3_600.0),
-        "extract": JobPolicy(attempts_max=10, deadline_s=1_800.0),
-        "tiers": JobPolicy(attempts_max=5, deadline_s=3_600.0),
-        "leave": JobPolicy(attempts_max=200, deadline_s=3_600.0),
-        "recheck": JobPolicy(attempts_max=200),
-        "reindex": JobPolicy(attempts_max=3, deadline_s=6 * 3_600.0),
-        "embed": JobPolicy(attempts_max=20, deadline_s=24 * 3_600.0),
-        "enrich": JobPolicy(attempts_max=20, deadline_s=24 * 3_600.0),
-    }
-)
+POLICIES: Mapping[str, JobPolicy] = MappingProxyType({name: kind.policy for name, kind in KINDS.items()})

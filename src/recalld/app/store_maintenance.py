@@ -7,12 +7,13 @@ from collections.abc import Mapping
 
 from recalld.domain.commit import Commit
 from recalld.domain.errors import Busy, Corrupt, Upstream
-from recalld.domain.job import Lane, NewJob
+from recalld.domain.job import Lane
 from recalld.domain.results import DiskSpace
 from recalld.infra.logs import get_logger
 from recalld.ports.bundle import Ports, PrimaryPorts
 from recalld.ports.derived import CATALOG, INDEXES, LEXICON, STORE, VECTORS, Rebuildable
 from recalld.ports.maintenance import Maintenance
+from recalld.usecases.tree.follow_up import EMBED
 
 REBUILD_S = 8.0
 """Time of rebuilding per round; the next round continues."""
@@ -179,4 +180,4 @@ async def _check_contents(maintenance: Maintenance) -> list[str]:
 async def embed_all(ports: Ports) -> None:
     """Enqueue the jobs that recompute every vector."""
     for tree in await ports.backlog.partitions():
-        await ports.ledger.tenant(tree).commit(Commit(jobs=(NewJob("embed", "embed"),)), lane=Lane.BULK)
+        await ports.ledger.tenant(tree).commit(Commit(jobs=(EMBED,)), lane=Lane.BULK)

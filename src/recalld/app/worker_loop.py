@@ -17,13 +17,13 @@ from recalld.domain.errors import (
     Upstream,
     refused_by_disk,
 )
-from recalld.domain.job import Job, Lane
+from recalld.domain.job import Lane, StoredJob
 from recalld.domain.policy import JobPolicy
 from recalld.infra.logs import get_logger
 from recalld.ports.bundle import Ports
 from recalld.ports.jobs import Outcome, Settlement
 
-from .job_registry import POLICIES, STEPS
+from .job_registry import KINDS
 
 PERMANENT = (Invalid, Denied, NotFound, Corrupt)
 WAIT_S_MIN, WAIT_S_MAX = 1.0, 86_400.0
@@ -70,7 +70,7 @@ async def _work(ports: Ports, name: str, lease_s: float, most: Mapping[Lane, int
                     running[job.id] = group.create_task(run_job(job, ports))
 
 
-async def _lease(ports: Ports, name: str, free: int, lease_s: float, lane: Lane) -> list[Job]:
+async def _lease(ports: Ports, name: str, free: int, lease_s: float, lane: Lane) -> list[StoredJob]:
     try:
         return await ports.jobs.lease(worker=name, jobs_max=free, lease_s=lease_s, lanes=(lane,))
     except (Busy, Upstream) as late:
@@ -97,22 +97,21 @@ async def _heartbeat(ports: Ports, name: str, lease_s: float, running: dict[int,
                 running[job_id].cancel()
 
 
-async def run_job(job: Job, ports: Ports) -> None:
+async def run_job(job: StoredJob, ports: Ports) -> None:
     """Run one job within its time limit. Any exception is settled in the ledger, as a retry or a dead letter."""
-    policy = POLICIES.get(job.kind, JobPolicy())
-    step = STEPS.get(job.kind)
-    if step is None:
+    kind = KINDS.get(job.kind)
+    if kind is None:
         await _settle(job, Settlement(Outcome.DEAD, f"no step does jobs of kind {job.kind!r}"), ports)
         return
     try:
-        async with asyncio.timeout(policy.deadline_s) as limit:
-            await step(job, ports)
+        async with asyncio.timeout(kind.policy.deadline_s) as limit:
+            await kind.run(kind.payload.decode(job), ports)
     except Exception as failure:  # noqa: BLE001 - a failing job must never end the worker
         late = isinstance(failure, TimeoutError) and limit.expired()
-        await _failed(job, f"not done in {policy.deadline_s:g} s" if late else failure, policy, ports)
+        await _failed(job, f"not done in {kind.policy.deadline_s:g} s" if late else failure, kind.policy, ports)
 
 
-async def _failed(job: Job, failure: Exception | str, policy: JobPolicy, ports: Ports) -> None:
+async def _failed(job: StoredJob, failure: Exception | str, policy: JobPolicy, ports: Ports) -> None:
     if isinstance(failure, Closed) or (isinstance(failure, Conflict) and failure.code == "ABORTED"):
         # The store is closed, or another worker has the lease: there is nothing to settle.
         return
@@ -144,7 +143,7 @@ def _wait(failure: RecalldError, delay_s: float) -> Settlement:
     return Settlement(Outcome.WAIT, str(failure), min(max(delay_s, WAIT_S_MIN), WAIT_S_MAX))
 
 
-async def _settle(job: Job, settlement: Settlement, ports: Ports) -> None:
+async def _settle(job: StoredJob, settlement: Settlement, ports: Ports) -> None:
     try:
         await ports.jobs.settle(job, settlement)
     except (Busy, Closed, Upstream) as refused:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from recalld.domain.errors import Conflict
 from recalld.infra import cpu_affinity, file_permissions, logs, malloc_tuning
 from recalld.infra.child_process import FD_VARIABLE, die_with_parent, inherited_socket, lower_priority
 from recalld.infra.ipc import Channel
@@ -20,7 +21,7 @@ from .worker_settings import decode_settings
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Work until the server disconnects. Returns 0, or 2 if no server started this process."""
+    """Work until the server disconnects. Returns 0, or 2 if no server of this version started this process."""
     if FD_VARIABLE not in os.environ:
         sys.stderr.write("the worker process is started by its server alone\n")
         return 2
@@ -30,7 +31,11 @@ def main(arguments: Sequence[str] = ()) -> int:
     cpu_affinity.limit_blas_threads()
     die_with_parent()
     sock, settings = inherited_socket()
-    config = decode_settings(settings)
+    try:
+        config = decode_settings(settings)
+    except Conflict as other:
+        sys.stderr.write(f"{other}\n")
+        return 2
     lower_priority(config.worker.nice)
     log = logs.setup(level=config.log.level, json=config.log.format == "json")
     try:

@@ -13,6 +13,10 @@ from typing import Any
 import orjson
 from pydantic import SecretStr
 
+from recalld.adapters.ipc.remote_writes import METHODS
+from recalld.domain.errors import Conflict
+from recalld.infra.ipc import protocol_version
+
 from .config import Config
 
 SECRET_CHARS_MIN = 4
@@ -20,14 +24,20 @@ SECRET_CHARS_MIN = 4
 
 
 def encode_settings(config: Config) -> bytes:
-    """Serialise the settings as JSON with absolute paths, since the worker has another working directory."""
+    """Serialise the settings as JSON, with the protocol's version. Paths are absolute, since the worker has another working
+    directory."""
     settings = config.model_copy(update={"data": config.folder.absolute()}).model_dump(exclude={"server"})
-    return orjson.dumps(_plain(settings))
+    return orjson.dumps({"protocol": protocol_version(METHODS), "settings": _plain(settings)})
 
 
 def decode_settings(data: bytes) -> Config:
-    """Parse the settings."""
-    return Config(**orjson.loads(data))
+    """Parse the settings. Raises ``Conflict`` if the server speaks another version of the protocol."""
+    greeting = orjson.loads(data)
+    if greeting.get("protocol") != protocol_version(METHODS):
+        raise Conflict(
+            "the server that started this worker runs another version of recalld", remedy="restart the server"
+        )
+    return Config(**greeting["settings"])
 
 
 def secret_values(config: Config) -> frozenset[str]:

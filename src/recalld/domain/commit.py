@@ -7,10 +7,13 @@ reported in the receipt's ``stale``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from msgspec import field
+
+from .commit_op import CommitOp
 from .document import Chunk, Tiers
 from .job import NewJob, TaskStatus
 from .member_removal import DropMember as DropMember
@@ -31,8 +34,7 @@ class WriteMode(StrEnum):
     UPSERT = "upsert"
 
 
-@dataclass(frozen=True, slots=True)
-class MakeDir:
+class MakeDir(CommitOp, frozen=True):
     """Make a directory and its missing parents. An existing one is a ``Conflict`` unless ``exist_ok``.
     ``abstract``: its caller's own ("" leaves what is there; an overview stays what it is). ``source``: where its content
     comes from (plain JSON; {} leaves what is there). ``same_origin``: an existing directory is accepted only if its source
@@ -45,8 +47,7 @@ class MakeDir:
     same_origin: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PutFile:
+class PutFile(CommitOp, frozen=True):
     """Write a file and everything that follows from it; missing parents are made.
 
     ``data`` holds the bytes when they are small (``INLINE_BYTES_MAX``), else ``blob`` names what ``Blobs.put`` made
@@ -78,8 +79,7 @@ class PutFile:
     tail: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
+class Remove(CommitOp, frozen=True):
     """Tombstone a subtree: gone at once for every reader, purged later in slices. Missing is no error.
 
     ``expect``: the hash a file must still have (``Conflict`` ``ABORTED`` if not; "" = do not care). ``unchanged_since``: a log
@@ -92,8 +92,7 @@ class Remove:
     erase: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Undelete:
+class Undelete(CommitOp, frozen=True):
     """Bring back a removed subtree as it was: nodes, contents, tags, messages. ``node_id``: its top, ``uri``: where it lay.
 
     Its index rows are made by a job. ``NotFound`` if it is no longer kept; ``Conflict`` if its directory is gone or its
@@ -103,16 +102,14 @@ class Undelete:
     node_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(CommitOp, frozen=True):
     """Rename or re-parent a subtree in one entry; missing parents of ``to`` are made."""
 
     source: Uri
     to: Uri
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(CommitOp, frozen=True):
     """Refuse the whole commit unless this living node is still at this address (``Conflict`` ``FAILED_PRECONDITION``,
     ``details.conflict_type`` moved): work below a directory follows what becomes of it."""
 
@@ -120,8 +117,7 @@ class Anchor:
     uri: Uri
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(CommitOp, frozen=True):
     """Copy a subtree (new nodes, same blobs, chunks and vectors)."""
 
     source: Uri
@@ -129,8 +125,7 @@ class Copy:
     recursive: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SetTags:
+class SetTags(CommitOp, frozen=True):
     """Set a node's tags (the full new set); ``append``: add them to those it has, a later value of a key winning. Those it
     has already are reported as unchanged; more than ``TAGS_MAX`` are ``Invalid``. ``optional``: a missing node is left out."""
 
@@ -140,8 +135,7 @@ class SetTags:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SetAttributes:
+class SetAttributes(CommitOp, frozen=True):
     """Give an entry these tags and this origin (None: they stay). ``expect_tags``: what it must still have, else ``ABORTED``."""
 
     uri: Uri
@@ -150,8 +144,7 @@ class SetAttributes:
     expect_tags: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SetTiers:
+class SetTiers(CommitOp, frozen=True):
     """Store L0/L1 for a node as read at ``version``; ``chunks`` (levels 0 and 1) replace that node's tier chunks.
 
     For a directory clears its stale mark if its children have not changed since ``seen_seq``. When the abstract
@@ -170,8 +163,7 @@ class SetTiers:
     where_different: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SetChunks:
+class SetChunks(CommitOp, frozen=True):
     """Index a file or message as read at ``version``: large files, whose writer did not wait, and what was restored.
     ``quiet``: its directory's tiers came with it and know it already, so they are not made anew. ``where_different``: nothing
     is done where it has these chunks already."""
@@ -193,16 +185,14 @@ class Embedded:
     refused: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PutVectors:
+class PutVectors(CommitOp, frozen=True):
     """Store vectors of the model with this ``fingerprint``; chunks that have gone meanwhile are skipped."""
 
     fingerprint: str
     rows: tuple[Embedded, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class OpenSession:
+class OpenSession(CommitOp, frozen=True):
     """Make a session; an existing id is a ``Conflict`` ``ALREADY_EXISTS`` unless ``exist_ok``."""
 
     session_id: str
@@ -221,8 +211,7 @@ class NewMessage:
     attached: tuple[PutFile, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(CommitOp, frozen=True):
     """Append messages in this order, making the session with ``config`` if it is missing. ``due``: the job that follows
     if this made the session one to commit by itself (``rules/retention.due``)."""
 
@@ -232,8 +221,7 @@ class Append:
     due: NewJob | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveMessages:
+class ArchiveMessages(CommitOp, frozen=True):
     """Phase one of a commit: put live messages up to ``last_ordinal`` away into the next archive (none live: skipped)."""
 
     session_id: str
@@ -244,8 +232,7 @@ class ArchiveMessages:
     task_type: str = "session_commit"
 
 
-@dataclass(frozen=True, slots=True)
-class FinishArchive:
+class FinishArchive(CommitOp, frozen=True):
     """Phase two: the archive's tiers and what was extracted; done once, a second time is skipped."""
 
     session_id: str
@@ -255,8 +242,7 @@ class FinishArchive:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigureSession:
+class ConfigureSession(CommitOp, frozen=True):
     """Replace a session's ``config`` keys by these (None removes a key). ``extracted``: memories to count by type.
     ``expect``: keys that must still have these values (None = must be missing; ``Conflict`` ``ABORTED`` if not), ``archives``:
     how many archives it must have by then (likewise)."""
@@ -268,8 +254,7 @@ class ConfigureSession:
     archives: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NoteRecall:
+class NoteRecall(CommitOp, frozen=True):
     """Add to a session's recall log what it was given in a turn: (address, detail) each (``rules/recall_log``)."""
 
     session_id: str
@@ -277,8 +262,7 @@ class NoteRecall:
     recalled: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MarkUsed:
+class MarkUsed(CommitOp, frozen=True):
     """Count contexts and skills a session has used; counts persist."""
 
     session_id: str
@@ -286,8 +270,7 @@ class MarkUsed:
     skills: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class NewTask:
+class NewTask(CommitOp, frozen=True):
     """Make a task a user can watch. ``alone``: a ``Conflict`` while one of its type and resource has not ended."""
 
     id: str
@@ -297,8 +280,7 @@ class NewTask:
     alone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateTask:
+class UpdateTask(CommitOp, frozen=True):
     """Move a task on; a task that has ended stays as it is."""
 
     id: str
@@ -308,22 +290,19 @@ class UpdateTask:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class MarkSnapshot:
+class MarkSnapshot(CommitOp, frozen=True):
     """Name a place in the log. ``Conflict`` (``git_ref_cas``) unless its parent still is the branch's newest snapshot."""
 
     snapshot: Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class SetIgnore:
+class SetIgnore(CommitOp, frozen=True):
     """Set the account's ``.ovgitignore`` ("" = none)."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class RecordUsage:
+class RecordUsage(CommitOp, frozen=True):
     """Add calls to a provider to the account's row of that UTC day (``YYYY-MM-DD``). ``refused``: calls not made, since the
     day's budget was used up. ``error``: what was wrong with the last call ("" = nothing)."""
 
@@ -337,8 +316,7 @@ class RecordUsage:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class KeepMade:
+class KeepMade(CommitOp, frozen=True):
     """Keep what a language model made of an input (``key``: see ``rules/generation_cache_key``), so that it is not asked again."""
 
     key: str

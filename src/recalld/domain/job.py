@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from .caller import Caller
+
+P = TypeVar("P")
 
 
 class Lane(StrEnum):
@@ -14,10 +16,6 @@ class Lane(StrEnum):
 
     INTERACTIVE = "interactive"
     BULK = "bulk"
-
-
-RECHECK = "recheck"
-"""The kind of job that compares the index with contents after a part of it was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +36,22 @@ class NewJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Job(Generic[P]):
     """A leased job. ``attempt`` counts from 1 and was written before the job was handed out."""
 
     id: int
     kind: str
     key: str
     caller: Caller
-    payload: dict[str, Any]
+    payload: P
     lane: Lane
     attempt: int
     created_at: float
     task_id: str = ""
+
+
+StoredJob = Job[dict[str, Any]]
+"""A leased job with its payload as stored."""
 
 
 class TaskStatus(StrEnum):

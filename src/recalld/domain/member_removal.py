@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from .commit_op import CommitOp
 
 
-@dataclass(frozen=True, slots=True)
-class MarkLeaving:
+class MarkLeaving(CommitOp, frozen=True):
     """Block a member until ``task`` has removed it (``user`` "": the whole account, which then accepts no new members).
     The caller must administer the account, and only root removes its last admin. ``NotFound``; ``Conflict`` for the
     last admin, and while another removal is running."""
@@ -16,8 +15,7 @@ class MarkLeaving:
     task: str
 
 
-@dataclass(frozen=True, slots=True)
-class DropMember:
+class DropMember(CommitOp, frozen=True):
     """Delete a member that is marked as leaving, with its tasks and waiting jobs (``user`` "": the account with all
     members). ``Remove`` deletes their trees. A missing member is not an error."""
 
@@ -25,8 +23,7 @@ class DropMember:
     user: str
 
 
-@dataclass(frozen=True, slots=True)
-class ForgetEntries:
+class ForgetEntries(CommitOp, frozen=True):
     """Erase names, tags and sources from a leaving member's log entries ``first`` to ``last``; their structure
     stays."""
 
@@ -36,8 +33,7 @@ class ForgetEntries:
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class DropWork:
+class DropWork(CommitOp, frozen=True):
     """Remove waiting jobs of a member that is marked as leaving (``user`` "": of the account) and cancel its tasks.
     These are jobs that were running at that time and were rescheduled since, for example because a budget was used
     up."""

@@ -7,10 +7,11 @@ handles, and push notices. Errors of ``domain.errors`` are transferred with all 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import socket
 import struct
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -84,6 +85,15 @@ class _Notice(msgspec.Struct, tag="notice", array_like=True):
 
 
 _frames = msgspec.msgpack.Decoder(_Call | _Reply | _Failure | _Notice)
+
+
+def protocol_version(methods: Iterable[Method[Any]]) -> str:
+    """Return a digest of the frames, these methods and every type that crosses in them: equal at both ends, or neither
+    understands the other."""
+    ordered = sorted(methods, key=lambda method: method.name)
+    kinds = [kind for method in ordered for kind in (*method.parameters, method.result)]
+    schema = msgspec.json.schema_components([_Call | _Reply | _Failure | _Notice, *kinds])
+    return hashlib.sha256(msgspec.json.encode(([method.name for method in ordered], schema))).hexdigest()
 
 
 class Channel:

@@ -1,7 +1,7 @@
 """Typed values to msgpack and back, for what crosses between our own processes. No pickle.
 
-A value is always decoded as the type both sides agreed on; bytes never name a class to build, except inside a
-``TaggedUnion``, whose members are listed.
+A value is always decoded as the type both sides agreed on. Bytes name a class to build only in a tagged union, whose
+members are listed.
 """
 
 from __future__ import annotations
@@ -16,33 +16,6 @@ import msgspec
 from recalld.domain.errors import Corrupt
 
 T = TypeVar("T")
-
-
-class TaggedUnion:
-    """A closed union of dataclasses, told apart by class name."""
-
-    def __init__(self, *members: type) -> None:
-        self._by_name = {member.__name__: member for member in members}
-
-    @property
-    def members(self) -> frozenset[type]:
-        """Every class it knows."""
-        return frozenset(self._by_name.values())
-
-    def pack(self, value: object) -> tuple[str, msgspec.Raw]:
-        """Name and bytes of one member. Raises ``Corrupt`` for a class not in the table."""
-        name = type(value).__name__
-        if self._by_name.get(name) is not type(value):
-            raise Corrupt(f"{name} is not in the table of what may cross", remedy="add it where the table is made")
-        return name, encode(value)
-
-    def unpack(self, packed: tuple[str, msgspec.Raw]) -> Any:
-        """The member back. Raises ``Corrupt`` for an unknown name or bytes that do not fit its class."""
-        name, data = packed
-        member = self._by_name.get(name)
-        if member is None:
-            raise Corrupt(f"{name} is not in the table of what may cross", remedy="both sides must be one version")
-        return decode(member, data)
 
 
 _encoder = msgspec.msgpack.Encoder()

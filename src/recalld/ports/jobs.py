@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from recalld.domain.job import Job, Lane
+from recalld.domain.job import Lane, StoredJob
 
 
 class Outcome(StrEnum):
@@ -30,7 +30,7 @@ class Settlement:
 class JobQueue(Protocol):
     """Jobs of all callers. A leased job is its worker's until the lease ends."""
 
-    async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[Lane] = ()) -> list[Job]:
+    async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[Lane] = ()) -> list[StoredJob]:
         """Take jobs that may run now: interactive lane first, then fairly by user, oldest first; never two jobs of one
         key at once. Counts the attempt. A job beyond its attempt ceiling is declared dead instead. ``lanes``: only these
         (() = all)."""
@@ -38,7 +38,7 @@ class JobQueue(Protocol):
     async def heartbeat(self, *, worker: str, job_ids: Sequence[int], lease_s: float) -> list[int]:
         """Renew leases; returns the ids still leased (the others were cancelled or lost)."""
 
-    async def settle(self, job: Job, settlement: Settlement) -> None:
+    async def settle(self, job: StoredJob, settlement: Settlement) -> None:
         """End the lease of a job that has failed. The task of a dead job fails with the same error."""
 
     async def release(self, *, worker: str, counts: bool = True) -> int:

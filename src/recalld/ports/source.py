@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from recalld.domain.choice import Choice
+
 UPLOAD_NOTE = ".note"
 """What is known of an upload lies beside it in a file of its name and this ending."""
 OUTSIDE = "leads outside the archive"
@@ -42,18 +44,6 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of handles."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What of a source is wanted: globs to include and exclude, directory names to pass over; ``name`` is what a single
-    file is called. ``unwrap``: an archive whose only folder at the top has the archive's name is read as that folder."""
-
-    name: str
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    ignore_dirs: tuple[str, ...] = ()
-    unwrap: bool = False
 
 
 class OpenSource(Protocol):

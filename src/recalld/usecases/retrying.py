@@ -12,6 +12,7 @@ T = TypeVar("T")
 WITHIN_S = 20.0
 """Time limit of the turn, and of the retries. Requests end earlier by their own deadline."""
 TRIES_MAX = 1_000
+_SEPARATOR = "\x00"
 RETRIED = frozenset({"ABORTED"})
 
 
@@ -35,7 +36,7 @@ async def retrying(attempt: Callable[[], Awaitable[T]], *keys: str, ports: Ports
                 if ports.clock.monotonic() >= end:
                     break
     raise Conflict(
-        f"{keys[0]} kept changing",
+        f"{keys[0].rpartition(_SEPARATOR)[2]} kept changing",
         remedy="try again",
         details={**last.details, "retryable": True},
     ) from last
@@ -43,4 +44,4 @@ async def retrying(attempt: Callable[[], Awaitable[T]], *keys: str, ports: Ports
 
 def key_of(account: str, what: object) -> str:
     """Return the key of an object of an account."""
-    return f"{account}\x00{what}"
+    return f"{account}{_SEPARATOR}{what}"

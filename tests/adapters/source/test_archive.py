@@ -12,9 +12,10 @@ import pytest
 
 from recalld.adapters.source.archive import ZipSource
 from recalld.adapters.source.selection import SourceSettings
+from recalld.domain.choice import Choice
 from recalld.domain.errors import Invalid
 from recalld.infra import safe_zip
-from recalld.ports.source import Choice, Found, Skipped
+from recalld.ports.source import Found, Skipped
 
 
 def packed(path: Path, *entries: tuple[str | zipfile.ZipInfo, bytes]) -> Path:

@@ -10,8 +10,9 @@ import pytest
 from recalld.adapters.source.folder import FolderSource
 from recalld.adapters.source.opening import open_source
 from recalld.adapters.source.selection import SourceSettings
+from recalld.domain.choice import Choice
 from recalld.domain.errors import Invalid, NotFound
-from recalld.ports.source import Choice, Found, Skipped
+from recalld.ports.source import Found, Skipped
 
 
 def entries(root: Path, **choice: tuple[str, ...]) -> dict[str, str]:

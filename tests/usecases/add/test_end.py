@@ -16,6 +16,7 @@ from recalld.adapters.source.selection import SourceSettings
 from recalld.app.worker_loop import run_job
 from recalld.domain.document import Document, Tiers
 from recalld.domain.job import TaskStatus
+from recalld.domain.job_payload import ImportPayload
 from recalld.ports.source import UPLOAD_NOTE, Found, Skipped
 from recalld.usecases.add.run_import import FILES_PER_PLAN, run_import
 from tests.harness import Harness, plant
@@ -125,7 +126,7 @@ async def test_an_import_whose_worker_died_goes_on_where_it_was(harness: Harness
     added = await harness.engine.add(path, keep_source=False)
     job = await harness.lease_of("import")
     with pytest.raises(Killed):
-        await run_import(job, replace(harness.ports, model=Killing(FILES_PER_PLAN + 3)))
+        await run_import(ImportPayload.decode(job), replace(harness.ports, model=Killing(FILES_PER_PLAN + 3)))
     await harness.ports.jobs.release(worker="harness")
     await harness.settle()
     task = await harness.engine.task(added.task_id)

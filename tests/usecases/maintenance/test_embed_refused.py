@@ -8,7 +8,9 @@ import pytest
 
 from recalld.app.tags_index import IndexOperations
 from recalld.domain.errors import Upstream
+from recalld.domain.job_payload import EmbedPayload
 from recalld.domain.results import VectorCount
+from recalld.usecases.maintenance.embed import embed
 from tests.fakes.provider import WIDTH, Provider, ReceivedRequest, provider
 from tests.harness import Harness, harness_at
 
@@ -72,10 +74,9 @@ async def test_an_embedder_that_refuses_everything_marks_nothing(tmp_path: Path)
             fake.everything = True
             await harness.append("s", "the heron stood still")
             (job,) = [job for job in await harness.lease(8) if job.kind == "embed"]
-            from recalld.usecases.maintenance.embed import embed
 
             with pytest.raises(Upstream):
-                await embed(job, harness.ports)
+                await embed(EmbedPayload.decode(job), harness.ports)
             assert (await harness.engine.usage()).vectors == 0
 
 

@@ -1,28 +1,26 @@
-"""How a commit crosses from the worker to the owner: every operation by its name, large ones in slices."""
+"""How a commit crosses from the worker to the owner: its operations as a tagged union, their chunks in slices."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, get_args
+from dataclasses import dataclass
 
 from msgspec import Raw
 
 from recalld.domain.commit import Commit, Op, PutFile, SetChunks, SetTiers
 from recalld.domain.document import Chunk
 from recalld.domain.job import NewJob
-from recalld.infra.msgpack import TaggedUnion, decode_slices, encode
+from recalld.infra.msgpack import decode_slices, encode
 
-OPS = TaggedUnion(*get_args(Op))
 SLICE_TERMS = 10_000
 """Terms decoded in one go: about 2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackedOp:
-    """``op``: name and bytes without its chunks; ``chunks``: those in slices, None if it has none of its own."""
+    """``op``: without its chunks where ``slices`` holds them."""
 
-    op: tuple[str, Raw]
-    chunks: tuple[Raw, ...] | None
+    op: Op
+    slices: tuple[Raw, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +34,21 @@ class PackedCommit:
 
 
 def pack(commit: Commit) -> PackedCommit:
-    """Bytes of every operation. Raises ``Corrupt`` for what is not in the table or is no plain data."""
+    """Return the commit with long lists of chunks as bytes. Raises ``Corrupt`` for what is no plain data."""
     return PackedCommit(tuple(_pack_op(op) for op in commit.ops), commit.jobs, commit.done, commit.cause)
 
 
 async def unpack(packed: PackedCommit) -> Commit:
-    """The commit back, letting others run between slices. Raises ``Corrupt``."""
-    ops = [await _unpack_op(op) for op in packed.ops]
+    """Return the commit, letting others run between slices. Raises ``Corrupt``."""
+    ops = [await _unpack_op(one) for one in packed.ops]
     return Commit(tuple(ops), packed.jobs, packed.done, packed.cause)
 
 
 def _pack_op(op: Op) -> PackedOp:
     match op:
         case PutFile() | SetChunks() | SetTiers() if op.chunks:
-            return PackedOp(OPS.pack(replace(op, chunks=())), _slices(op.chunks))
-        case _:
-            return PackedOp(OPS.pack(op), None)
+            return PackedOp(op.replace(chunks=()), _slices(op.chunks))
+    return PackedOp(op)
 
 
 def _slices(chunks: tuple[Chunk, ...]) -> tuple[Raw, ...]:
@@ -66,9 +63,8 @@ def _slices(chunks: tuple[Chunk, ...]) -> tuple[Raw, ...]:
     return tuple(slices)
 
 
-async def _unpack_op(packed: PackedOp) -> Any:
-    op = OPS.unpack(packed.op)
-    if packed.chunks is None:
-        return op
-    slices = await decode_slices(tuple[Chunk, ...], packed.chunks)
-    return replace(op, chunks=tuple(chunk for part in slices for chunk in part))
+async def _unpack_op(packed: PackedOp) -> Op:
+    if not packed.slices:
+        return packed.op
+    slices = await decode_slices(tuple[Chunk, ...], packed.slices)
+    return packed.op.replace(chunks=tuple(chunk for part in slices for chunk in part))

@@ -13,7 +13,7 @@ from typing import Any
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Receipt
-from recalld.domain.job import Job, Lane, Task
+from recalld.domain.job import Lane, StoredJob, Task
 from recalld.infra.ipc import Channel, Method
 from recalld.ports.cleanup import Cleanup
 from recalld.ports.jobs import JobQueue, Settlement
@@ -25,12 +25,13 @@ WAKEUP = "wakeup"
 WAKEUP_S = 1.0
 COMMIT: Method[Receipt] = Method("commit", (Caller, PackedCommit), Receipt)
 CANCEL: Method[Task] = Method("cancel", (Caller, str), Task)
-LEASE: Method[list[Job]] = Method("lease", (str, int, float, tuple[Lane, ...]), list[Job])
+LEASE: Method[list[StoredJob]] = Method("lease", (str, int, float, tuple[Lane, ...]), list[StoredJob])
 HEARTBEAT: Method[list[int]] = Method("heartbeat", (str, tuple[int, ...], float), list[int])
-SETTLE: Method[None] = Method("settle", (Job, Settlement), type(None))
+SETTLE: Method[None] = Method("settle", (StoredJob, Settlement), type(None))
 RELEASE: Method[int] = Method("release", (str, bool), int)
 PURGE: Method[int] = Method("purge", (int,), int)
 REPARTITION: Method[int] = Method("repartition", (str, int, int), int)
+METHODS = (COMMIT, CANCEL, LEASE, HEARTBEAT, SETTLE, RELEASE, PURGE, REPARTITION)
 
 
 class RemoteCommits:
@@ -55,13 +56,13 @@ class RemoteJobs:
         self._woken = asyncio.Event()
         channel.subscribe(WAKEUP, self._woken.set)
 
-    async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[Lane] = ()) -> list[Job]:
+    async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[Lane] = ()) -> list[StoredJob]:
         return await self._channel.call(LEASE, worker, jobs_max, lease_s, tuple(lanes))
 
     async def heartbeat(self, *, worker: str, job_ids: Sequence[int], lease_s: float) -> list[int]:
         return await self._channel.call(HEARTBEAT, worker, tuple(job_ids), lease_s)
 
-    async def settle(self, job: Job, settlement: Settlement) -> None:
+    async def settle(self, job: StoredJob, settlement: Settlement) -> None:
         await self._channel.call(SETTLE, job, settlement)
 
     async def release(self, *, worker: str, counts: bool = True) -> int:
@@ -97,7 +98,7 @@ def handlers(ledger: Ledger, jobs: JobQueue, cleanup: Cleanup) -> Mapping[Method
     async def commit(caller: Caller, packed: PackedCommit) -> Receipt:
         return await ledger.tenant(caller).commit(await unpack(packed), lane=Lane.BULK)
 
-    async def lease(worker: str, jobs_max: int, lease_s: float, lanes: tuple[Lane, ...]) -> list[Job]:
+    async def lease(worker: str, jobs_max: int, lease_s: float, lanes: tuple[Lane, ...]) -> list[StoredJob]:
         return await jobs.lease(worker=worker, jobs_max=jobs_max, lease_s=lease_s, lanes=lanes)
 
     async def heartbeat(worker: str, job_ids: tuple[int, ...], lease_s: float) -> list[int]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from recalld.domain.choice import Choice
 from recalld.domain.errors import NotFound
-from recalld.ports.source import Choice, Source
+from recalld.ports.source import Source
 from recalld.rules.media import suffix_of
 
 from .archive import ZipSource

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
+from recalld.domain.choice import Choice
 from recalld.domain.errors import Invalid
-from recalld.ports.source import Choice
 from recalld.rules.credentials import why_secret
 from recalld.rules.encoding import decode
 from recalld.rules.ignore import why_skip_file, why_skip_folder

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import IO
 
 from recalld.adapters.source.opening import open_source
+from recalld.domain.choice import Choice
 from recalld.domain.errors import Invalid
 from recalld.domain.policy import UPLOAD_BYTES_MAX, ZIP_ENTRIES_MAX
-from recalld.ports.source import Choice, Found, Skipped, Source
+from recalld.ports.source import Found, Skipped, Source
 
 UNWANTED = frozenset({"not included", "excluded"})
 """Reasons of the caller's own: the server is told the patterns instead."""

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from recalld.domain.caller import Caller
+from recalld.domain.choice import Choice
 from recalld.domain.commit import Commit, MakeDir, NewTask
 from recalld.domain.errors import Conflict, Invalid, NotFound
-from recalld.domain.job import Lane, NewJob
+from recalld.domain.job_payload import ImportPayload
 from recalld.domain.node import Node
 from recalld.domain.results import Added
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
-from recalld.ports.source import Choice, Found, Skipped
+from recalld.ports.source import Found, Skipped
 from recalld.ports.tree import Tree
 from recalld.rules.address import import_root
 from recalld.rules.media import media_folder, suffix_of
@@ -114,24 +115,23 @@ async def accept(request: ImportRequest, caller: Caller, ports: Ports) -> Added:
 
 
 def _promise(request: ImportRequest, listing: _Listing, spot: _Spot, task_id: str, ports: Ports) -> Commit:
-    payload = {
-        "upload": _named(request.upload, ports.uploads),
-        "root": str(spot.root),
-        "choice": asdict(request.choice),
-        "single": listing.single,
-        "exact": spot.exact,
-        "split": request.split,
-        "tags": list(request.tags),
-        "tag_mode": request.tag_mode,
-        "ours": request.ours,
-        "total": len(listing.found),
-        "origin": request.origin,
-        "lineage": lineage_of(request.origin),
-        "keep_removed": request.keep_removed,
-        "confirmed": request.confirmed,
-        "left_out": list(request.left_out),
-        "incomplete": request.incomplete,
-    }
+    payload = ImportPayload(
+        upload=_named(request.upload, ports.uploads),
+        root=str(spot.root),
+        choice=request.choice,
+        single=listing.single,
+        split=request.split,
+        ours=request.ours,
+        tags=request.tags,
+        tag_mode=request.tag_mode,
+        exact=spot.exact,
+        origin=request.origin,
+        lineage=lineage_of(request.origin),
+        keep_removed=request.keep_removed,
+        confirmed=request.confirmed,
+        left_out=request.left_out,
+        incomplete=request.incomplete,
+    )
     meta = {"files": len(listing.found), "skipped": len(listing.skipped)}
     if spot.exact:
         claim = MakeDir(spot.root.parent, exist_ok=True)
@@ -141,7 +141,7 @@ def _promise(request: ImportRequest, listing: _Listing, spot: _Spot, task_id: st
         )
     return Commit(
         (claim, NewTask(task_id, "add_resource", str(spot.root), meta, alone=spot.exact and not spot.shared)),
-        (NewJob("import", f"import:{spot.root}#{task_id}", payload, lane=Lane.BULK, task_id=task_id),),
+        (payload.job(f"import:{spot.root}#{task_id}", task_id=task_id),),
         cause=task_id,
     )
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from recalld.domain.choice import Choice
 from recalld.domain.node import Node
 from recalld.domain.uri import Uri
-from recalld.ports.source import Choice, Found, Skipped
+from recalld.ports.source import Found, Skipped
 
 from .existing_files import ExistingFiles, ImportedFile, lineages
 

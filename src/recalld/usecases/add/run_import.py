@@ -13,19 +13,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from recalld.domain.commit import INLINE_BYTES_MAX, Anchor, Commit, Move, Op, PutFile, Remove, UpdateTask, WriteMode
+from recalld.domain.commit import Anchor, Commit, Move, Op, PutFile, Remove, UpdateTask, WriteMode
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Corrupt, Denied, Invalid, NotFound
 from recalld.domain.job import Job, Lane, TaskStatus
+from recalld.domain.job_payload import ImportPayload
 from recalld.domain.node import Entry, Node
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
-from recalld.ports.source import UPLOAD_NOTE, Choice, Found, Skipped, Source
+from recalld.ports.source import UPLOAD_NOTE, Found, Skipped, Source
 from recalld.rules.costs import of_text
 from recalld.rules.generation_cache_key import OVER_BUDGET
-from recalld.rules.transcript_header import transcript_header
-from recalld.usecases.tree.write import FOLLOW_UP_JOBS
+from recalld.usecases.tree.follow_up import FOLLOW_UP_JOBS
+from recalld.usecases.tree.prepare import PreparedFile, put_file
 
 from . import mirror
 from .existing_files import ExistingFiles
@@ -43,9 +44,9 @@ LOOKS_MAX = 20
 """Conflicts per attempt before the job is rescheduled."""
 
 
-async def run_import(job: Job, ports: Ports) -> None:
+async def run_import(job: Job[ImportPayload], ports: Ports) -> None:
     """Run the job of ``accept``. Completes the task; an upload of ours is deleted with the job's last attempt."""
-    upload = ports.uploads / str(job.payload["upload"])
+    upload = ports.uploads / job.payload.upload
     try:
         await _import(job, upload, ports)
     except (Invalid, Denied, NotFound, Corrupt):
@@ -54,8 +55,8 @@ async def run_import(job: Job, ports: Ports) -> None:
     await _discard(job, upload, ports)
 
 
-async def _import(job: Job, upload: Path, ports: Ports) -> None:
-    source = await ports.compute.run(ports.open_source, upload, Choice(**_tuples(job.payload["choice"])))
+async def _import(job: Job[ImportPayload], upload: Path, ports: Ports) -> None:
+    source = await ports.compute.run(ports.open_source, upload, job.payload.choice)
     tenant = ports.ledger.tenant(job.caller)
     try:
         listing = await ports.compute.run(lambda: list(source.entries()))
@@ -91,7 +92,9 @@ class _Survey:
 class _Pass:
     """One pass over the target and all changes that follow from it."""
 
-    def __init__(self, job: Job, source: Source, listing: list[Found | Skipped], tenant: Tenant, ports: Ports) -> None:
+    def __init__(
+        self, job: Job[ImportPayload], source: Source, listing: list[Found | Skipped], tenant: Tenant, ports: Ports
+    ) -> None:
         self.job, self.source, self.listing, self.tenant, self.ports = job, source, listing, tenant, ports
         self.found = [e for e in listing if isinstance(e, Found)]
         self.scan = SourceScan(len(self.found))
@@ -107,7 +110,7 @@ class _Pass:
             self.scan.kinds[skipped.why] += 1
         self.scan.left_out += case_twins(e.path for e in self.found)
         at = await self._survey(Uri.parse(task.resource_id))
-        gone = mirror.missing(at.existing, self.listing, self.job.payload.get("left_out") or ())
+        gone = mirror.missing(at.existing, self.listing, self.job.payload.left_out)
         moves = await self.ports.compute.run(self._moves, gone, at) if gone else []
         if moves:
             await self._move(moves, at)
@@ -127,24 +130,24 @@ class _Pass:
     # ---------------------------------------------------------------- looking
     async def _survey(self, root: Uri) -> _Survey:
         payload = self.job.payload
-        exact = bool(payload.get("exact"))
+        exact = payload.exact
         top = await self.tenant.stat(root.parent if exact else root)
         there = await self._there(root, exact=exact)
-        lineage = str(payload.get("lineage") or "")
+        lineage = payload.lineage
         choices = top.source.get("choices") or {}
 
         def look() -> tuple[Place, ExistingFiles]:
             place = Place.of(
                 root,
-                single=bool(payload["single"]),
-                split=bool(payload["split"]),
+                single=payload.single,
+                split=payload.split,
                 paths=(e.path for e in self.found),
                 lineage=lineage,
-                tags=tuple(payload["tags"]),
-                append_tags=payload.get("tag_mode") == "append",
+                tags=payload.tags,
+                append_tags=payload.tag_mode == "append",
                 exact=exact,
             )
-            legacy = bool(payload.get("origin")) and top.source.get("origin") == payload["origin"]
+            legacy = bool(payload.origin) and top.source.get("origin") == payload.origin
             return place, ExistingFiles.of(there, root, lineage, legacy=legacy)
 
         place, existing = await self.ports.compute.run(look)
@@ -277,43 +280,35 @@ class _Pass:
         return tiers
 
     async def _put(self, planned: Planned) -> PutFile:
-        small = len(planned.data) <= INLINE_BYTES_MAX
-        if not small:
-            await self.ports.blobs.put(planned.data)
-        head = transcript_header(planned.document.text, planned.uri.name)
-        return PutFile(
+        prepared = PreparedFile(planned.hash, planned.document.media, planned.document, planned.chunks, parsed=False)
+        put = await put_file(
             planned.uri,
-            WriteMode.UPSERT if planned.expect else WriteMode.CREATE,
-            planned.hash,
-            len(planned.data),
-            planned.document.media,
-            data=planned.data if small else None,
-            chunks=planned.chunks,
-            tiers=await self._tiers(planned),
-            tags=planned.tags,
+            planned.data,
+            prepared,
+            self.ports,
+            mode=WriteMode.UPSERT if planned.expect else WriteMode.CREATE,
             expect=planned.expect,
-            event_at=head.at if head is not None else None,
-            speaker=head.speaker if head is not None else "",
-            source=planned.origin,
+            tags=planned.tags,
         )
+        return put.replace(tiers=await self._tiers(planned), source=planned.origin)
 
     # --------------------------------------------------------------- removing
     async def _remove(self, at: _Survey) -> bool:
         """Remove files that are certainly gone at the source. True if anything was removed."""
         payload = self.job.payload
-        gone = mirror.missing(at.existing, self.listing, payload.get("left_out") or ())
+        gone = mirror.missing(at.existing, self.listing, payload.left_out)
         if not gone or not at.place.lineage:
             return False
         decided = mirror.removal(at.existing, gone)
         self.scan.conflicts += decided.conflicts
         why = mirror.why_kept(
             self.listing,
-            single=bool(payload["single"]),
-            keep=bool(payload.get("keep_removed")),
-            narrow=mirror.narrower(Choice(**_tuples(payload["choice"])), at.earlier),
-            incomplete=str(payload.get("incomplete") or ""),
+            single=payload.single,
+            keep=payload.keep_removed,
+            narrow=mirror.narrower(payload.choice, at.earlier),
+            incomplete=payload.incomplete,
         )
-        if not why and not payload.get("confirmed") and mirror.too_many(len(decided.paths), len(at.existing.files)):
+        if not why and not payload.confirmed and mirror.too_many(len(decided.paths), len(at.existing.files)):
             why = "so many need a confirmation"
         if why:
             self.scan.keep_reason, self.scan.kept_paths = why, list(decided.paths)
@@ -368,15 +363,11 @@ def _remark(node: Node, source: dict[str, Any], tags: tuple[str, ...] | None) ->
     )
 
 
-async def _discard(job: Job, upload: Path, ports: Ports) -> None:
+async def _discard(job: Job[ImportPayload], upload: Path, ports: Ports) -> None:
     """Delete an upload made for this import, and its metadata file."""
-    if job.payload["ours"]:
+    if job.payload.ours:
         await ports.compute.run(upload.unlink, missing_ok=True)
         await ports.compute.run(upload.with_name(upload.name + UPLOAD_NOTE).unlink, missing_ok=True)
-
-
-def _tuples(choice: dict[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in choice.items()}
 
 
 def _batches(paths: Sequence[str], sizes: dict[str, int]) -> Iterator[list[str]]:

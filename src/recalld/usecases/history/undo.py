@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Move, Op, PutFile, Remove, SetAttributes, Undelete, WriteMode
@@ -26,8 +26,8 @@ from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.history import Past
 from recalld.rules.undo import ERASED, UNDOABLE, addresses_needed, plan_undo
+from recalld.usecases.tree.follow_up import jobs_after
 from recalld.usecases.tree.prepare import prepare, put_file
-from recalld.usecases.tree.write import FOLLOW_UP_JOBS, jobs_after
 
 ENTRIES_MAX = 50_000
 STEPS_MAX = 5_000
@@ -153,8 +153,7 @@ async def _apply(done: Undone, past: Past, caller: Caller, ports: Ports) -> Undo
     seq = 0
     for some in _slices(ops):
         puts = [op for op in some if isinstance(op, PutFile)]
-        jobs = jobs_after(puts) if puts else FOLLOW_UP_JOBS
-        seq = (await tenant.commit(Commit(tuple(some), jobs, cause=done.cause))).seq
+        seq = (await tenant.commit(Commit(tuple(some), jobs_after(puts), cause=done.cause))).seq
     plan = UndoPlan(done.plan.steps, (*done.plan.skipped, *skipped))
     return Undone(done.of, done.cause, plan, seq)
 
@@ -180,7 +179,7 @@ async def _operations(steps: Sequence[Step], past: Past, ports: Ports) -> tuple[
             case WriteBack(uri, node, hash_, expect, source):
                 try:
                     put = await rewritten(uri, Version(node, hash_), expect, past, ports)
-                    ops.append(replace(put, source=source))
+                    ops.append(put.replace(source=source))
                 except NotFound:
                     skipped.append(SkippedChange(str(uri), ERASED))
     return ops, skipped

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Embedded, Op, PutVectors, RecordUsage
 from recalld.domain.errors import Busy, Invalid, Upstream
-from recalld.domain.job import Job, Lane, NewJob
+from recalld.domain.job import Job, Lane
+from recalld.domain.job_payload import EmbedPayload
 from recalld.ports.backlog import ChunkRow
 from recalld.ports.bundle import Ports
 from recalld.ports.commits import Commits
@@ -29,7 +30,7 @@ ROUNDS_MAX = 200
 """Then the job yields and is rescheduled, so that one user's import does not delay another's messages."""
 
 
-async def embed(job: Job, ports: Ports) -> None:
+async def embed(job: Job[EmbedPayload], ports: Ports) -> None:
     """Embed chunks without a vector in the caller's tree and the account's shared one. The last vectors are committed
     together with the end of the job."""
     tenant = ports.ledger.tenant(job.caller)
@@ -52,8 +53,8 @@ async def embed(job: Job, ports: Ports) -> None:
     except Upstream as failed:
         await _tell(failed, job, ports)
         raise
-    again = rounds >= ROUNDS_MAX
-    await tenant.commit(Commit(results, (_again(job, wait_s),) if again else (), done=job.id), lane=Lane.BULK)
+    again = (job.payload.job(lane=job.lane, delay_s=wait_s),) if rounds >= ROUNDS_MAX else ()
+    await tenant.commit(Commit(results, again, done=job.id), lane=Lane.BULK)
 
 
 async def _pages(caller: Caller, ports: Ports, embedder: Embedder) -> AsyncGenerator[tuple[list[ChunkRow], bool], None]:
@@ -120,7 +121,7 @@ async def _is_well(embedder: Embedder) -> bool:
     return True
 
 
-async def _tell(failed: Upstream, job: Job, ports: Ports) -> None:
+async def _tell(failed: Upstream, job: Job[EmbedPayload], ports: Ports) -> None:
     """Record the failure for readiness: the server process does not make these calls."""
     if ports.embedder is not None and ports.embedder.name in ports.days:
         cost = RecordUsage(ports.clock.stamp(DAY), ports.embedder.name, "embed", error=failed.message)
@@ -132,7 +133,3 @@ async def _keep(results: tuple[Op, ...], commits: Commits) -> tuple[Op, ...]:
     if results:
         await commits.commit(Commit(results), lane=Lane.BULK)
     return ()
-
-
-def _again(job: Job, wait_s: float) -> NewJob:
-    return NewJob(job.kind, "embed", lane=job.lane, delay_s=wait_s)

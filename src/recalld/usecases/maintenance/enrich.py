@@ -9,6 +9,7 @@ from recalld.domain.commit import Commit, KeepMade, Op, SetTiers
 from recalld.domain.document import Document, Tiers
 from recalld.domain.errors import Busy, Corrupt, Invalid, RecalldError, Upstream
 from recalld.domain.job import Job, Lane, NewJob
+from recalld.domain.job_payload import EnrichPayload
 from recalld.domain.node import Node
 from recalld.ports.backlog import StaleDir
 from recalld.ports.bundle import Ports
@@ -16,11 +17,12 @@ from recalld.ports.model import Child, Model, Writer
 from recalld.rules.chunks import chunks_of_tiers
 from recalld.rules.generation_cache_key import FAILED, cache_key, generator_id
 from recalld.rules.sidecar import refreshed
+from recalld.usecases.tree.follow_up import EMBED
 from recalld.usecases.tree.prepare import parse
 
 from .provider_budget import cost, open_budget
 
-ENRICH = NewJob("enrich", "enrich", delay_s=1.0)
+ENRICH = EnrichPayload().job(delay_s=1.0)
 """Follow-up job where tiers are extractive and a writer is configured. Merged by key."""
 ENTRIES_MAX = 200
 NODES_PER_RUN = 40
@@ -31,7 +33,7 @@ ITS_OWN_FAULT = (400, 413, 422)
 Content = Document | tuple[Child, ...]
 
 
-async def enrich(job: Job, ports: Ports) -> None:
+async def enrich(job: Job[EnrichPayload], ports: Ports) -> None:
     """Run the writer over the caller's tree; the account's shared tree has a job of its own, so that the jobs of two
     users never process the same node. A writer that is unavailable or over budget does not fail this job: it is
     rescheduled. Raises ``Upstream``: the job is retried."""
@@ -44,7 +46,7 @@ async def enrich(job: Job, ports: Ports) -> None:
                 again = (ENRICH,)
         except Busy as later:
             again = (replace(ENRICH, delay_s=max(later.retry_after_s, 1.0)),)
-    following = (*again, NewJob("embed", "embed"))
+    following = (*again, EMBED)
     await ports.ledger.tenant(job.caller).commit(Commit(jobs=following, done=job.id), lane=Lane.BULK)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from recalld.domain.commit import Commit, SetChunks, SetTiers
 from recalld.domain.errors import Corrupt, Invalid, NotFound
-from recalld.domain.job import RECHECK, Job, Lane, NewJob
+from recalld.domain.job import Job, Lane
+from recalld.domain.job_payload import RecheckPayload
 from recalld.domain.node import Kind
 from recalld.ports.backlog import IndexableNode
 from recalld.ports.bundle import Ports
@@ -22,14 +23,9 @@ PAGE = 200
 ENTRIES_MAX = 200
 
 
-def recheck_job(after: int = 0) -> NewJob:
-    """Return the job that checks all nodes of the store after this one, one page per job."""
-    return NewJob(RECHECK, RECHECK, {"after": after})
-
-
-async def recheck(job: Job, ports: Ports) -> None:
+async def recheck(job: Job[RecheckPayload], ports: Ports) -> None:
     """Check a page and enqueue the next one; a repeated run finds nothing to do."""
-    found, after = await ports.backlog.indexable(after=int(job.payload["after"]), limit=PAGE)
+    found, after = await ports.backlog.indexable(after=job.payload.after, limit=PAGE)
     for one in found:
         try:
             await _compare(one, ports)
@@ -38,7 +34,7 @@ async def recheck(job: Job, ports: Ports) -> None:
     if not after:
         for tree in await ports.backlog.partitions():
             await ports.ledger.tenant(tree).commit(Commit(jobs=FOLLOW_UP_JOBS), lane=Lane.BULK)
-    following = (recheck_job(after),) if after else ()
+    following = (RecheckPayload(after).job(),) if after else ()
     await ports.ledger.tenant(job.caller).commit(Commit(jobs=following, done=job.id), lane=Lane.BULK)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, NewTask, SetChunks, SetTiers, UpdateTask
 from recalld.domain.errors import Corrupt, Denied, Invalid, NotFound
-from recalld.domain.job import Job, Lane, NewJob, TaskStatus
+from recalld.domain.job import Job, Lane, TaskStatus
+from recalld.domain.job_payload import ReindexPayload
 from recalld.domain.node import ContextType, Node
 from recalld.domain.policy import REINDEXED_FILES_MAX
 from recalld.domain.results import Reindexing
@@ -20,9 +21,9 @@ from recalld.ports.ledger import Tenant
 from recalld.ports.tree import Tree
 from recalld.rules.address import context_type, session_of
 from recalld.rules.chunks import chunks_of_file, chunks_of_tiers
+from recalld.usecases.tree.follow_up import FOLLOW_UP_JOBS
 from recalld.usecases.tree.prepare import parse
 from recalld.usecases.tree.tags import set_tags
-from recalld.usecases.tree.write import FOLLOW_UP_JOBS
 
 from .purge import NODES_PER_SLICE, SLICES_MAX
 
@@ -51,15 +52,8 @@ async def begin(
     tenant = ports.ledger.tenant(caller)
     kind = "directory" if (await tenant.stat(uri)).is_dir else "file"
     task_id = f"task_{ports.clock.token()}"
-    options = {
-        "uri": str(uri),
-        "mode": mode,
-        "recursive": recursive,
-        "tags": list(tags),
-        "append": append,
-        "type": kind,
-    }
-    job = NewJob("reindex", f"reindex:{uri}", options, task_id=task_id)
+    payload = ReindexPayload(str(uri), mode, recursive, append, kind, tuple(tags))
+    job = payload.job(f"reindex:{uri}", task_id=task_id)
     task = NewTask(task_id, "admin_reindex", str(uri), {"mode": mode}, alone=True)
     await tenant.commit(Commit((task,), (job,)))
     return Reindexing(uri, task_id, kind, mode)
@@ -86,27 +80,27 @@ def check_reindex(uri: Uri, mode: str, caller: Caller) -> None:
         raise Denied(f"{uri} is not yours to reindex", remedy="reindex below viking://~", details={"uri": str(uri)})
 
 
-async def reindex(job: Job, ports: Ports) -> None:
+async def reindex(job: Job[ReindexPayload], ports: Ports) -> None:
     """Rebuild file by file; a repeated run starts over with the same result."""
     tenant = ports.ledger.tenant(job.caller)
     options, began = job.payload, ports.clock.now()
-    uri, mode = Uri.parse(str(options["uri"])), str(options["mode"])
+    uri, mode = Uri.parse(options.uri), options.mode
     tally = _Tally()
     if mode == "prune_orphans":
         await _prune(uri, tally, tenant, ports)
     else:
-        nodes = await _nodes(uri, bool(options["recursive"]), tally, tenant)
+        nodes = await _nodes(uri, options.recursive, tally, tenant)
         for index, node in enumerate(nodes):
             if index % LOG_EVERY == 0:
                 stage = f"reindexing {index} of {len(nodes)}"
                 await tenant.commit(Commit((UpdateTask(job.task_id, TaskStatus.RUNNING, stage=stage),)), lane=Lane.BULK)
             await _rebuild(node, mode, tally, tenant, ports)
-    if options["tags"]:
+    if options.tags:
         await set_tags(
-            uri, options["tags"], append=bool(options["append"]), recursive=bool(options["recursive"]),
+            uri, options.tags, append=options.append, recursive=options.recursive,
             caller=job.caller, ports=ports,
         )  # fmt: skip
-    result = _result(uri, str(options["type"]), mode, tally, ports.clock.now() - began)
+    result = _result(uri, options.type, mode, tally, ports.clock.now() - began)
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
     await tenant.commit(Commit((done,), FOLLOW_UP_JOBS, done=job.id), lane=Lane.BULK)
 

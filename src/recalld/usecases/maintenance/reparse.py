@@ -5,17 +5,18 @@ from __future__ import annotations
 from recalld.domain.commit import Commit, SetChunks
 from recalld.domain.errors import NotFound
 from recalld.domain.job import Job, Lane
+from recalld.domain.job_payload import ReparsePayload
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.rules.chunks import chunks_of_file
+from recalld.usecases.tree.follow_up import FOLLOW_UP_JOBS
 from recalld.usecases.tree.prepare import parse
-from recalld.usecases.tree.write import FOLLOW_UP_JOBS
 
 
-async def reparse(job: Job, ports: Ports) -> None:
+async def reparse(job: Job[ReparsePayload], ports: Ports) -> None:
     """Parse the file's present content; a concurrent write has a job of its own."""
     tenant = ports.ledger.tenant(job.caller)
-    uri = Uri.parse(str(job.payload["uri"]))
+    uri = Uri.parse(job.payload.uri)
     try:
         node, data = await tenant.file(uri)
     except NotFound:
@@ -24,5 +25,5 @@ async def reparse(job: Job, ports: Ports) -> None:
     document = await ports.compute.run(parse, uri, data, ports)
     chunks = await ports.compute.run(chunks_of_file, uri, document)
     tiers = await ports.model.tiers_of_document(uri.name, document)
-    change = SetChunks(node.id, node.version, chunks, tiers, quiet=bool(job.payload.get("quiet")))
+    change = SetChunks(node.id, node.version, chunks, tiers, quiet=job.payload.quiet)
     await tenant.commit(Commit((change,), FOLLOW_UP_JOBS, done=job.id), lane=Lane.BULK)

@@ -6,6 +6,7 @@ from recalld.domain.commit import Commit, SetChunks
 from recalld.domain.document import Chunk
 from recalld.domain.errors import Corrupt, Invalid, NotFound
 from recalld.domain.job import Job, Lane
+from recalld.domain.job_payload import RevivePayload
 from recalld.domain.node import Kind, Node
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
@@ -15,15 +16,15 @@ from recalld.ports.tree import Tree
 from recalld.rules.address import session_of
 from recalld.rules.chunks import chunks_of_file
 from recalld.rules.own_text import chunks_of_own_text
+from recalld.usecases.tree.follow_up import FOLLOW_UP_JOBS
 from recalld.usecases.tree.prepare import parse
-from recalld.usecases.tree.write import FOLLOW_UP_JOBS
 
 PAGE = 200
 
 
-async def revive(job: Job, ports: Ports) -> None:
+async def revive(job: Job[RevivePayload], ports: Ports) -> None:
     """Index the restored subtree in creation order; a second run does what is left."""
-    uri, after = Uri.parse(str(job.payload["uri"])), 0
+    uri, after = Uri.parse(job.payload.uri), 0
     tenant = ports.ledger.tenant(job.caller)
     try:
         while nodes := await ports.backlog.unindexed(job.caller, uri, after=after, limit=PAGE):

@@ -7,11 +7,12 @@ from dataclasses import replace
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Op, SetTiers
 from recalld.domain.job import Job, Lane
+from recalld.domain.job_payload import TiersPayload
 from recalld.ports.backlog import StaleDir
 from recalld.ports.bundle import Ports
 from recalld.rules.chunks import chunks_of_tiers
 from recalld.rules.sidecar import refreshed
-from recalld.usecases.tree.write import FOLLOW_UP_JOBS
+from recalld.usecases.tree.follow_up import EMBED, FOLLOW_UP_JOBS
 
 from .enrich import ENRICH, child_of, known_directory, title_of
 
@@ -20,7 +21,7 @@ ENTRIES_MAX = 200
 ROUNDS_MAX = 400
 
 
-async def refresh(job: Job, ports: Ports) -> None:
+async def refresh(job: Job[TiersPayload], ports: Ports) -> None:
     """Summarise stale directories of the caller's tree and of the account's shared one until none is left."""
     trees = (job.caller, replace(job.caller, user=""))
     for tree in trees:
@@ -35,7 +36,7 @@ async def refresh(job: Job, ports: Ports) -> None:
         else:
             await ports.ledger.tenant(job.caller).commit(Commit(jobs=FOLLOW_UP_JOBS, done=job.id), lane=Lane.BULK)
             return
-    after = (*FOLLOW_UP_JOBS[1:], *((ENRICH,) if ports.writer is not None else ()))
+    after = (EMBED, *((ENRICH,) if ports.writer is not None else ()))
     await ports.ledger.tenant(job.caller).commit(Commit(jobs=after, done=job.id), lane=Lane.BULK)
 
 

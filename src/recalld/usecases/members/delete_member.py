@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, DropMember, DropWork, ForgetEntries, MarkLeaving, NewTask, Remove, UpdateTask
 from recalld.domain.errors import Busy
-from recalld.domain.job import Job, Lane, NewJob, TaskStatus
+from recalld.domain.job import Job, Lane, TaskStatus
+from recalld.domain.job_payload import DeleteMemberPayload
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 
-KIND = "leave"
 TREES_PER_COMMIT = 20
 ENTRIES_PER_COMMIT = 2_000
 _USERS = Uri(("user",))
@@ -26,16 +26,15 @@ async def begin_deletion(account: str, user: str, caller: Caller, ports: Ports) 
     what = "user_deletion" if user else "account_deletion"
     resource = f"{account}/{user}" if user else account
     ops = (MarkLeaving(account, user, task), NewTask(task, what, resource))
-    payload = {"account": account, "user": user}
-    job = NewJob(KIND, f"{KIND}/{resource}", payload, Lane.INTERACTIVE, task_id=task)
+    job = DeleteMemberPayload(account, user).job(f"leave/{resource}", lane=Lane.INTERACTIVE, task_id=task)
     await ports.ledger.tenant(caller).commit(Commit(ops, (job,), cause=what))
     ports.registry.forget(account, user)
     return task
 
 
-async def delete_member(job: Job, ports: Ports) -> None:
+async def delete_member(job: Job[DeleteMemberPayload], ports: Ports) -> None:
     """Remove the trees, then forget the member and end the task. Idempotent."""
-    account, user = str(job.payload["account"]), str(job.payload["user"])
+    account, user = job.payload.account, job.payload.user
     spaces = [user] if user else [one.user for one in await ports.backlog.partitions() if one.account == account]
     await _wait_for_work(account, spaces, job, ports)
     tenant = ports.ledger.tenant(Caller(account, user or job.caller.user, Role.ROOT))
@@ -44,7 +43,7 @@ async def delete_member(job: Job, ports: Ports) -> None:
         tops += [n.uri for n in await tenant.list(Uri(), limit=100, hidden=True) if n.uri != _USERS]
     for at in range(0, len(tops), TREES_PER_COMMIT):
         await tenant.commit(
-            Commit(_removals(tops[at : at + TREES_PER_COMMIT]), cause=f"{KIND} {job.task_id}"), lane=Lane.BULK
+            Commit(_removals(tops[at : at + TREES_PER_COMMIT]), cause=f"leave {job.task_id}"), lane=Lane.BULK
         )
     end = await ports.history.past(tenant.caller).end()
     for first in range(1, end + 1, ENTRIES_PER_COMMIT):
@@ -59,14 +58,14 @@ def _removals(tops: Sequence[Uri]) -> tuple[Remove, ...]:
     return tuple(Remove(top, recursive=True, erase=True) for top in tops)
 
 
-async def _wait_for_work(account: str, spaces: Sequence[str], job: Job, ports: Ports) -> None:
+async def _wait_for_work(account: str, spaces: Sequence[str], job: Job[DeleteMemberPayload], ports: Ports) -> None:
     """Raise ``Busy`` while jobs of the member are pending: they could recreate what is removed here.
 
     Rescheduled jobs of the member are dropped: a used-up budget reschedules them for a day. Rescheduled jobs of the shared
     tree never recreate a member's files.
     """
     governing = ports.ledger.tenant(Caller(account, job.caller.user, Role.ROOT))
-    await governing.commit(Commit((DropWork(account, str(job.payload["user"])),)), lane=Lane.BULK)
+    await governing.commit(Commit((DropWork(account, job.payload.user),)), lane=Lane.BULK)
     for name in {*spaces, ""}:
         caller = Caller(account, name)
         own = int((account, name) == (job.caller.account, job.caller.user))

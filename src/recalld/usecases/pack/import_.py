@@ -20,7 +20,7 @@ from recalld.ports.ledger import Tenant
 from recalld.rules.chunks import chunks_of_tiers
 from recalld.rules.pack_format import refused, taken, target_of
 from recalld.rules.pack_mapping import PackLayout, moved_source, tiers_of
-from recalld.usecases.tree.write import FOLLOW_UP_JOBS
+from recalld.usecases.tree.follow_up import EMBED, FOLLOW_UP_JOBS
 
 from .export import must_administer
 from .import_file import PackedFile, job_after, put_of
@@ -36,7 +36,6 @@ AT_ONCE_BYTES_MAX = 1024 * 1024
 """A pack up to this size is searchable when its import returns; the worker indexes larger ones."""
 OPS_PER_COMMIT = 32
 LEFT_OUT_SHOWN = 100
-EMBED = FOLLOW_UP_JOBS[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +212,7 @@ class _PackImport:
 
     async def _store(self, puts: list[PutFile]) -> None:
         jobs = [job_after(put, quiet=put.uri.parent in self.sorted.sidecars) for put in puts]
-        await self._commit([(put.uri, put) for put in puts], (*(job for job in jobs if job is not None), *EMBED))
+        await self._commit([(put.uri, put) for put in puts], (*(job for job in jobs if job is not None), EMBED))
         self.files += len(puts)
 
     def _source(self, path: str) -> dict[str, Any]:
@@ -243,7 +242,7 @@ class _PackImport:
 
     async def _set_some(self, uris: Sequence[Uri]) -> None:
         ops = [(uri, await self._tiers(uri)) for uri in uris]
-        await self._commit([(uri, op) for uri, op in ops if op is not None], EMBED)
+        await self._commit([(uri, op) for uri, op in ops if op is not None], (EMBED,))
 
     async def _tiers(self, uri: Uri) -> SetTiers | None:
         paths = self.sorted.sidecars[uri]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from recalld.domain.commit import PutFile, WriteMode
@@ -16,6 +16,7 @@ from recalld.rules.encoding import decode
 from recalld.rules.media import HEAD_BYTES, is_binary, media_type
 from recalld.rules.pack_format import is_private
 from recalld.rules.transcript_header import transcript_header
+from recalld.usecases.tree.follow_up import reparse_job
 from recalld.usecases.tree.prepare import PARSE_INLINE_BYTES_MAX, PreparedFile, prepare, put_file
 
 NO_RECORD = PackRecord("", 2)
@@ -43,7 +44,7 @@ async def put_of(file: PackedFile, ports: Ports) -> PutFile:
     if is_unindexed(uri):
         whole = PreparedFile(file.hash, media, None, (), parsed=True)
         put = await put_file(uri, data, whole, ports, mode=WriteMode.UPSERT)
-        return replace(put, source=file.source, tiers=Tiers("") if is_private(uri) else None)
+        return put.replace(source=file.source, tiers=Tiers("") if is_private(uri) else None)
     if file.at_once and (len(data) <= PARSE_INLINE_BYTES_MAX or not is_binary(data[:HEAD_BYTES])):
         prepared = await prepare(uri, data, ports)
     else:
@@ -62,7 +63,7 @@ async def put_of(file: PackedFile, ports: Ports) -> PutFile:
         else await ports.compute.run(_event_of, data, uri.name)
     )
     updated_at = record.updated_at or None
-    return replace(put, source=file.source, event_at=updated_at if at is None else at, speaker=speaker)
+    return put.replace(source=file.source, event_at=updated_at if at is None else at, speaker=speaker)
 
 
 def is_unindexed(uri: Uri) -> bool:
@@ -83,4 +84,4 @@ def job_after(put: PutFile, *, quiet: bool) -> NewJob | None:
     """Return the worker's remaining job for a file."""
     if is_unindexed(put.uri) or (put.chunks is not None and put.tiers is not None):
         return None
-    return NewJob("shape", f"shape:{put.uri}", {"uri": str(put.uri), "quiet": quiet}, lane=Lane.BULK)
+    return reparse_job(put.uri, Lane.BULK, quiet=quiet)

@@ -18,7 +18,8 @@ from recalld.domain.commit import (
     WriteMode,
 )
 from recalld.domain.document import Tiers
-from recalld.domain.job import Lane, NewJob, TaskStatus
+from recalld.domain.job import TaskStatus
+from recalld.domain.job_payload import ExtractPayload
 from recalld.domain.session import BATCH_MESSAGES_MAX
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
@@ -99,7 +100,7 @@ async def _archive(sid: str, files: dict[str, str], pack: Verified, tenant: Tena
         for name in (".abstract.md", ".overview.md", ".failed.json")
     ]
     task_id, number = f"task_{ports.clock.token()}", session.commit_count + 1
-    job = NewJob("extract", f"extract:{sid}:{task_id}", {"session_id": sid}, lane=Lane.BULK, task_id=task_id)
+    job = ExtractPayload(sid).job(f"extract:{sid}:{task_id}", task_id=task_id)
     error = texts[2].strip()[:ERROR_CHARS_MAX]
     finish = FinishArchive(sid, number, tiers_of(texts[0], texts[1]) if any(texts[:2]) else Tiers(""), error=error)
     # The job finds the archive finished and ends at once.

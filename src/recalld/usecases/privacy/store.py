@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from recalld.domain.caller import Caller
-from recalld.domain.commit import INLINE_BYTES_MAX, Commit, PutFile, WriteMode
+from recalld.domain.commit import Commit, PutFile, WriteMode
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.privacy import PrivacyConfig, PrivacyMeta, PrivacyVersion
@@ -28,6 +28,7 @@ from recalld.rules.privacy import (
     written,
 )
 from recalld.usecases.retrying import key_of, retrying
+from recalld.usecases.tree.prepare import inline
 
 OVERTAKEN = frozenset({"ABORTED", "ALREADY_EXISTS"})
 ENTRIES_MAX = 10_000
@@ -156,16 +157,13 @@ async def _meta_file(uri: Uri, meta: PrivacyMeta, expect: str, ports: Ports) -> 
 
 
 async def _file(uri: Uri, data: bytes, mode: WriteMode, expect: str, ports: Ports) -> PutFile:
-    small = len(data) <= INLINE_BYTES_MAX
-    if not small:
-        await ports.blobs.put(data)
     return PutFile(
         uri,
         mode,
         hashlib.sha256(data).hexdigest(),
         len(data),
         "application/json",
-        data=data if small else None,
+        data=await inline(data, ports),
         # No chunks and no tiers: private values are only read by address.
         chunks=(),
         tiers=Tiers(""),

@@ -11,6 +11,7 @@ from recalld.domain.caller import Caller, identifier
 from recalld.domain.commit import INLINE_BYTES_MAX, Append, Commit, NewMessage, PutFile, WriteMode
 from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.job import Lane, NewJob
+from recalld.domain.job_payload import AutoCommitPayload, EmbedPayload
 from recalld.domain.policy import DOCUMENT_BYTES_MAX, SessionPolicy
 from recalld.domain.results import Appended
 from recalld.domain.session import BATCH_MESSAGES_MAX
@@ -25,7 +26,7 @@ from recalld.rules.tool_outputs import FACTS_FILE, FOLDER, TEXT_FILE, Output, se
 
 ABSTRACT_CHARS_MAX = 2_000
 SHORT_CHARS_MAX = 600
-EMBED = NewJob("embed", "embed", lane=Lane.INTERACTIVE)
+EMBED = EmbedPayload().job(lane=Lane.INTERACTIVE)
 
 
 async def append(
@@ -77,7 +78,7 @@ def new_config(ports: Ports) -> dict[str, Any]:
 
 def auto_commit_job(session_id: str) -> NewJob:
     """Return the job that commits a session automatically; a pending one is merged."""
-    return NewJob("auto_commit", f"auto_commit:{session_id}", {"session_id": session_id}, lane=Lane.INTERACTIVE)
+    return AutoCommitPayload(session_id).job(f"auto_commit:{session_id}", lane=Lane.INTERACTIVE)
 
 
 def _short(raw: Sequence[Mapping[str, Any]]) -> bool:

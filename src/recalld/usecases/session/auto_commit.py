@@ -5,6 +5,7 @@ from __future__ import annotations
 from recalld.domain.commit import Commit
 from recalld.domain.errors import NotFound
 from recalld.domain.job import Job
+from recalld.domain.job_payload import AutoCommitPayload
 from recalld.ports.bundle import Ports
 from recalld.rules.retention import auto_commit_policy, due, idle
 
@@ -14,11 +15,11 @@ from .commit import archive_messages
 SCANNED_MAX = 16
 
 
-async def auto_commit(job: Job, ports: Ports) -> None:
+async def auto_commit(job: Job[AutoCommitPayload], ports: Ports) -> None:
     """Archive a session's messages if its policy still requires it; what follows is the same task as for any commit."""
     tenant = ports.ledger.tenant(job.caller)
     try:
-        session = await tenant.session(str(job.payload["session_id"]))
+        session = await tenant.session(job.payload.session_id)
     except NotFound:
         await tenant.commit(Commit(done=job.id))
         return

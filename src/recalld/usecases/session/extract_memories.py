@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import (
-    INLINE_BYTES_MAX,
     Commit,
     ConfigureSession,
     FinishArchive,
@@ -19,6 +18,7 @@ from recalld.domain.commit import (
 from recalld.domain.document import Tiers
 from recalld.domain.errors import NotFound
 from recalld.domain.job import Job, TaskStatus
+from recalld.domain.job_payload import AS_IN_SESSION, ExtractPayload
 from recalld.domain.policy import ABSTRACT_CHARS_MAX
 from recalld.domain.results import Remembered
 from recalld.domain.session import Archive, Message, Session
@@ -44,8 +44,8 @@ from recalld.rules.sentences import fit
 from recalld.rules.settings import MEMORY_POLICY
 from recalld.rules.spoken_secrets import hidden
 from recalld.usecases.retrying import key_of, retrying
-from recalld.usecases.tree.prepare import prepare
-from recalld.usecases.tree.write import FOLLOW_UP_JOBS
+from recalld.usecases.tree.follow_up import FOLLOW_UP_JOBS
+from recalld.usecases.tree.prepare import inline, prepare
 
 from .archive_llm import ArchiveGeneration, archive_tiers, candidates
 from .newest import all_of
@@ -53,11 +53,11 @@ from .newest import all_of
 NO_TIERS = Tiers("", "", "none")
 
 
-async def extract(job: Job, ports: Ports) -> None:
+async def extract(job: Job[ExtractPayload], ports: Ports) -> None:
     """The archive's tiers, then memories that quote it, both as the session's policy allows. Every write is keyed by archive
     and candidate, so a repeated run writes the same files."""
     tenant = ports.ledger.tenant(job.caller)
-    session = await tenant.session(str(job.payload["session_id"]))
+    session = await tenant.session(job.payload.session_id)
     archive = await tenant.archive(session.id, task_id=job.task_id)
     if archive is None or archive.state != "pending":
         await tenant.commit(Commit(done=job.id))
@@ -67,10 +67,13 @@ async def extract(job: Job, ports: Ports) -> None:
     policy = await _policy(session, job.caller, ports)
     generation = ArchiveGeneration(ports)
     tiers = await archive_tiers(messages, generation) if policy.working else NO_TIERS
-    allowed = _new_messages(messages, job.payload.get(EXTRACTED_TO, session.config.get(EXTRACTED_TO)), policy)
+    extracted_to = job.payload.extracted_to
+    if extracted_to == AS_IN_SESSION:
+        extracted_to = session.config.get(EXTRACTED_TO)
+    allowed = _new_messages(messages, extracted_to, policy)
     found = await candidates(allowed, generation) if allowed else ()
-    puts, counts = await _memories(found, session, policy, job.payload.get("event_tags"), job.caller, ports)
-    diff_file = await _diff_file(archive, puts, job, tenant, ports)
+    puts, counts = await _memories(found, session, policy, job.payload.event_tags, job.caller, ports)
+    diff_file = await _diff_file(archive, puts, job.task_id, tenant, ports)
     await _finish(job, session, archive, tiers, puts, counts, policy, diff_file, generation, tenant)
 
 
@@ -138,7 +141,7 @@ async def _memories(
     return puts, _counts(found)
 
 
-async def _diff_file(archive: Archive, puts: Sequence[PutFile], job: Job, tree: Tree, ports: Ports) -> PutFile:
+async def _diff_file(archive: Archive, puts: Sequence[PutFile], task_id: str, tree: Tree, ports: Ports) -> PutFile:
     """The archive's ``memory_diff.json``: every memory that is new or changed, with its text."""
     changes = []
     for put in puts:
@@ -147,13 +150,11 @@ async def _diff_file(archive: Archive, puts: Sequence[PutFile], job: Job, tree: 
         except NotFound:
             before = None
         changes.append((put.uri, before, (put.data or b"").decode("utf-8", "replace")))
-    diff = memory_diff(archive.uri, job.task_id, iso(ports.clock.now()), changes)
+    diff = memory_diff(archive.uri, task_id, iso(ports.clock.now()), changes)
     data = json.dumps(diff, ensure_ascii=False, indent=2).encode()
-    digest, small = hashlib.sha256(data).hexdigest(), len(data) <= INLINE_BYTES_MAX
-    if not small:
-        await ports.blobs.put(data)
+    digest = hashlib.sha256(data).hexdigest()
     uri = archive.uri / DIFF_FILE
-    return PutFile(uri, WriteMode.UPSERT, digest, len(data), "application/json", data if small else None, chunks=())
+    return PutFile(uri, WriteMode.UPSERT, digest, len(data), "application/json", await inline(data, ports), chunks=())
 
 
 def _counts(candidates: tuple[Candidate, ...]) -> dict[str, int]:
@@ -199,7 +200,7 @@ def _own_tiers(candidate: Candidate) -> Tiers:
 
 
 async def _finish(
-    job: Job,
+    job: Job[ExtractPayload],
     session: Session,
     archive: Archive,
     tiers: Tiers,

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from recalld.domain.choice import Choice
 from recalld.domain.errors import Invalid
 from recalld.domain.skill import SKILL_FILE, SkillPackage
 from recalld.ports.bundle import Ports
-from recalld.ports.source import OUTSIDE, UPLOAD_NOTE, Choice, Found, Skipped, Source
+from recalld.ports.source import OUTSIDE, UPLOAD_NOTE, Found, Skipped, Source
 from recalld.rules.encoding import decode
 from recalld.rules.names import legal_path, stem
 from recalld.rules.skill_defaults import completed

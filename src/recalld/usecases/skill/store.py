@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, MakeDir, NewTask, Op, PutFile, Remove, UpdateTask, WriteMode
 from recalld.domain.errors import Conflict, Invalid, NotFound
-from recalld.domain.job import Lane, NewJob, TaskStatus
+from recalld.domain.job import TaskStatus
 from recalld.domain.node import Entry
 from recalld.domain.skill import SKILL_FILE, DeletedSkill, Skill, SkillFacts, SkillPackage, StoredSkill
 from recalld.domain.uri import DEPTH_MAX, Uri
@@ -19,8 +19,8 @@ from recalld.ports.tree import Tree
 from recalld.rules.skill import checked_skill
 from recalld.rules.skill_form import abstract_of, facts_json
 from recalld.usecases.retrying import key_of, retrying
+from recalld.usecases.tree.follow_up import FOLLOW_UP_JOBS, jobs_after
 from recalld.usecases.tree.prepare import prepare, put_file
-from recalld.usecases.tree.write import FOLLOW_UP_JOBS
 
 OVERTAKEN = frozenset({"ABORTED", "ALREADY_EXISTS"})
 CHUNKS_MAX = 400
@@ -95,9 +95,9 @@ async def _puts(uri: Uri, facts: SkillFacts, skill_input: SkillInput, ports: Por
         at = Uri.parse(str(uri / path))
         put = await put_file(at, data, await prepare(at, data, ports), ports, mode=WriteMode.UPSERT)
         chunks += len(put.chunks or ())
-        puts.append(replace(put, chunks=None) if puts and chunks > CHUNKS_MAX else put)
+        puts.append(put.replace(chunks=None) if puts and chunks > CHUNKS_MAX else put)
     source = {"skill": facts_json(facts)} | ({"origin": dict(skill_input.source)} if skill_input.source else {})
-    return [replace(puts[0], source=source), *puts[1:]]
+    return [puts[0].replace(source=source), *puts[1:]]
 
 
 async def _present(uri: Uri, tree: Tree) -> list[Entry] | None:
@@ -119,7 +119,7 @@ async def _commit(
 ) -> StoredSkill:
     here = next((e.node for e in present or () if e.rel_path == SKILL_FILE), None)
     # Removals depend on what was read: a SKILL.md changed meanwhile restarts the attempt.
-    first = replace(puts[0], mode=WriteMode.CREATE) if here is None else replace(puts[0], expect=here.hash)
+    first = puts[0].replace(mode=WriteMode.CREATE) if here is None else puts[0].replace(expect=here.hash)
     stored = StoredSkill(
         Skill(uri, facts),
         len(puts) - 1,
@@ -129,7 +129,7 @@ async def _commit(
     )
     ops: list[Op] = [Remove(gone, recursive=True) for gone in _outdated(present or (), {p.uri for p in puts})]
     ops += [MakeDir(uri, exist_ok=True, abstract=abstract_of(facts)), first, *puts[1:], *_task(stored)]
-    await commits.commit(Commit(tuple(ops), (*_later(puts), *FOLLOW_UP_JOBS), cause=stored.task_id))
+    await commits.commit(Commit(tuple(ops), jobs_after(puts), cause=stored.task_id))
     return stored
 
 
@@ -143,14 +143,6 @@ def _outdated(present: Sequence[Entry], wanted: set[Uri]) -> list[Uri]:
         if not stays and not any(uri.under(above) for above in gone[-1:]):
             gone.append(uri)
     return gone
-
-
-def _later(puts: Sequence[PutFile]) -> tuple[NewJob, ...]:
-    return tuple(
-        NewJob("shape", f"shape:{p.uri}", {"uri": str(p.uri)}, lane=Lane.INTERACTIVE)
-        for p in puts
-        if p.chunks is None or p.tiers is None
-    )
 
 
 def _task(stored: StoredSkill) -> list[Op]:

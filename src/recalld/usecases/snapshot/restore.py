@@ -23,8 +23,8 @@ from recalld.ports.ledger import Tenant
 from recalld.rules.address import check_remove
 from recalld.rules.ovgitignore import ignoring
 from recalld.rules.snapshots import changes
+from recalld.usecases.tree.follow_up import FOLLOW_UP_JOBS, jobs_after
 from recalld.usecases.tree.prepare import prepare, put_file
-from recalld.usecases.tree.write import FOLLOW_UP_JOBS, jobs_after
 
 from .create import Note, mark, present, record
 from .tree_reader import refer, trees_of

@@ -61,6 +61,14 @@ def parse(uri: Uri, data: bytes, ports: Ports) -> Document:
     return ports.parser.parse(uri.name, data)
 
 
+async def inline(data: bytes, ports: Ports) -> bytes | None:
+    """Return bytes that are small enough for the ledger; longer ones are made durable in the blob store, and None returned."""
+    if len(data) <= INLINE_BYTES_MAX:
+        return data
+    await ports.blobs.put(data)
+    return None
+
+
 async def put_file(
     uri: Uri,
     data: bytes,
@@ -74,9 +82,6 @@ async def put_file(
 ) -> PutFile:
     """Return the operation that stores it; bytes too large for the database become durable in the blob store first,
     unless ``stored``."""
-    small = len(data) <= INLINE_BYTES_MAX
-    if not small and not stored:
-        await ports.blobs.put(data)
     head = transcript_header(prepared.document.text, uri.name) if prepared.document is not None else None
     return PutFile(
         uri,
@@ -84,7 +89,7 @@ async def put_file(
         prepared.hash,
         len(data),
         prepared.media,
-        data=data if small else None,
+        data=None if stored else await inline(data, ports),
         chunks=prepared.chunks,
         tiers=await tiers_of(uri, prepared, ports),
         tags=tags,
@@ -98,7 +103,7 @@ async def append_file(uri: Uri, old: bytes, more: bytes, ports: Ports) -> PutFil
     """Return the operation that appends ``more`` to a file whose bytes must still be ``old``."""
     seen, prepared, is_tail = await ports.compute.run(_prepare_append, uri, old, more, ports)
     put = await put_file(uri, more, prepared, ports, mode=WriteMode.REPLACE, expect=seen, stored=True)
-    return replace(put, size=len(old) + len(more), data=None, appended=more, tail=is_tail)
+    return put.replace(size=len(old) + len(more), appended=more, tail=is_tail)
 
 
 def _prepare_append(uri: Uri, old: bytes, more: bytes, ports: Ports) -> tuple[str, PreparedFile, bool]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, PutFile, Receipt, WriteMode
 from recalld.domain.errors import Invalid
-from recalld.domain.job import Lane, NewJob
 from recalld.domain.policy import BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, WRITE_BYTES_MAX
 from recalld.domain.results import Operation, Written
 from recalld.domain.uri import Uri
@@ -19,7 +17,7 @@ from recalld.ports.tree import Tree
 from recalld.rules.address import CREATABLE, SIDECARS, check_write
 from recalld.usecases.retrying import WITHIN_S, key_of, retrying
 
-from .follow_up import FOLLOW_UP_JOBS as FOLLOW_UP_JOBS
+from .follow_up import jobs_after
 from .prepare import append_file, prepare, put_file
 from .sidecars import only_replaced, replace_sidecar
 
@@ -46,7 +44,7 @@ async def write(
         return await _append(uri, data, caller, ports)
     operation = await _operation(uri, data, WriteMode.CREATE if mode == "create" else WriteMode.UPSERT, ports)
     if if_version is not None:
-        operation = replace(operation, expect_version=if_version)
+        operation = operation.replace(expect_version=if_version)
     async with ports.turns.of(key_of(caller.account, uri), within_s=WITHIN_S):
         return await _commit((operation,), tenant)
 
@@ -107,16 +105,6 @@ async def _commit(puts: Sequence[PutFile], commits: Commits) -> Written:
 
 async def _operation(uri: Uri, data: bytes, mode: WriteMode, ports: Ports, *, expect: str = "") -> PutFile:
     return await put_file(uri, data, await prepare(uri, data, ports), ports, mode=mode, expect=expect)
-
-
-def jobs_after(puts: Sequence[PutFile]) -> tuple[NewJob, ...]:
-    """Return the follow-up jobs of these writes."""
-    later = tuple(
-        NewJob("shape", f"shape:{p.uri}", {"uri": str(p.uri)}, lane=Lane.INTERACTIVE)
-        for p in puts
-        if p.chunks is None or p.tiers is None
-    )
-    return (*later, *FOLLOW_UP_JOBS)
 
 
 def _written(receipt: Receipt, puts: Sequence[PutFile]) -> Written:

@@ -19,7 +19,7 @@ from recalld.domain.commit import (
     UpdateTask,
 )
 from recalld.domain.errors import Upstream, refused_by_disk
-from recalld.domain.job import Job
+from recalld.domain.job import StoredJob
 
 from .access import Access
 
@@ -34,7 +34,7 @@ def frees(commit: Commit) -> bool:
     return any(isinstance(op, FREE) for op in commit.ops) and all(isinstance(op, (*FREE, *BESIDE)) for op in commit.ops)
 
 
-async def leased(access: Access, work: Callable[[apsw.Connection], list[Job]]) -> list[Job]:
+async def leased(access: Access, work: Callable[[apsw.Connection], list[StoredJob]]) -> list[StoredJob]:
     """A lease; on a full disk with what was set aside if work waits that gives space back."""
     try:
         return await access.write(work, bulk=True)

@@ -12,7 +12,7 @@ import apsw
 
 from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.domain.caller import Caller, Role
-from recalld.domain.job import Job, Lane
+from recalld.domain.job import Job, Lane, StoredJob
 from recalld.domain.policy import JobPolicy
 
 from .job_queue import dead_letter, requeue
@@ -43,7 +43,7 @@ def lease(
     jobs_max: int,
     lease_s: float,
     lanes: Sequence[str],
-) -> list[Job]:
+) -> list[StoredJob]:
     """See ``ports.jobs.JobQueue.lease``. Costs what it takes: jobs that are due, and users who have any, come from indexes."""
     expired, later, ready = fetch_one(c, _ANY, {"now": now})
     if expired:
@@ -80,7 +80,7 @@ class _LeaseRun:
     jobs_max: int
     until: float
     running: Counter[_UserKey]
-    leased: list[Job] = field(default_factory=list)
+    leased: list[StoredJob] = field(default_factory=list)
     dead_lettered: int = 0
 
     def take_from(self, lane: Lane) -> None:
@@ -114,7 +114,7 @@ class _LeaseRun:
         """True once as much was done as one lease should."""
         return len(self.leased) >= self.jobs_max or self.dead_lettered >= DEAD_LETTERS_MAX
 
-    def _take(self, found: Job) -> int:
+    def _take(self, found: StoredJob) -> int:
         """Lease a job, or dead-letter it; returns the number of its user's turn."""
         policy = self.policies.get(found.kind, JobPolicy())
         # By attempts alone: time also passes while no server runs, or while others' work comes first.
@@ -149,7 +149,7 @@ def _record_turn(c: apsw.Connection, account: str, user: str) -> int:
     return int(number)
 
 
-def _ready(c: apsw.Connection, lane: Lane, account: str, user: str) -> Job | None:
+def _ready(c: apsw.Connection, lane: Lane, account: str, user: str) -> StoredJob | None:
     """A user's oldest job that may run now, with the attempts made so far."""
     found = c.execute(
         "SELECT id, kind, key, role, payload, attempts, created, task FROM job j INDEXED BY job_due "

@@ -11,7 +11,7 @@ from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.domain.caller import Caller
 from recalld.domain.commit import NewTask, UpdateTask
 from recalld.domain.errors import Conflict, NotFound
-from recalld.domain.job import Job, NewJob, QueueCount, Task, TaskStatus
+from recalld.domain.job import NewJob, QueueCount, StoredJob, Task, TaskStatus
 from recalld.ports.jobs import Outcome, Settlement
 
 from .job_merging import MERGE_CHANGES_JOB, MERGED_PAYLOAD, MERGED_TASK, pending_key
@@ -104,7 +104,7 @@ def heartbeat(c: apsw.Connection, worker: str, job_ids: Sequence[int], until: fl
     return held
 
 
-def settle(c: apsw.Connection, job: Job, settlement: Settlement, attempts_max: int, now: float) -> None:
+def settle(c: apsw.Connection, job: StoredJob, settlement: Settlement, attempts_max: int, now: float) -> None:
     match settlement.outcome:
         case Outcome.WAIT:
             requeue(c, job.id, now + settlement.delay_s, settlement.error, counts=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from recalld.domain.job import Job, Lane
+from recalld.domain.job import Lane, StoredJob
 from recalld.domain.policy import JobPolicy
 from recalld.ports.jobs import Settlement
 
@@ -19,7 +19,7 @@ class SqliteJobs:
         self._access = access
         self._policies = policies
 
-    async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[Lane] = ()) -> list[Job]:
+    async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[Lane] = ()) -> list[StoredJob]:
         now = self._access.clock.now()
         return await freeing.leased(
             self._access, lambda c: job_leases.lease(c, now, self._policies, worker, jobs_max, lease_s, lanes)
@@ -29,7 +29,7 @@ class SqliteJobs:
         until = self._access.clock.now() + lease_s
         return await self._access.write(lambda c: job_queue.heartbeat(c, worker, job_ids, until), bulk=True)
 
-    async def settle(self, job: Job, settlement: Settlement) -> None:
+    async def settle(self, job: StoredJob, settlement: Settlement) -> None:
         now, attempts_max = self._access.clock.now(), self._policies.get(job.kind, JobPolicy()).attempts_max
         await self._access.write(lambda c: job_queue.settle(c, job, settlement, attempts_max, now), bulk=True)
         self._access.wakeups.notify(settlement.delay_s)

@@ -9,7 +9,7 @@ import apsw
 from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.domain.commit import Copy, Move
 from recalld.domain.errors import Conflict, Invalid
-from recalld.domain.job import NewJob
+from recalld.domain.job_payload import RepartitionPayload
 from recalld.domain.uri import Uri
 
 from . import job_relocation, rows
@@ -56,7 +56,7 @@ def move(tx: WriteTx, op: Move) -> None:
         tx.bump_epoch(partition_id, found.partition_id)
         most = REPARTITION_INLINE_MAX + 1
         if repartition(tx, outside_partition(tx.c, found.id, partition_id, most), most) >= most:
-            enqueue(tx, NewJob("reown", f"reown:{found.id}", {"node": found.id}))
+            enqueue(tx, RepartitionPayload(found.id).job(f"reown:{found.id}"))
     tx.result.updated.append(op.to)
 
 

@@ -25,7 +25,7 @@ from recalld.adapters.sqlite.database.salvage import (
 from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Corrupt
-from recalld.domain.job import RECHECK, NewJob
+from recalld.domain.job_payload import RecheckPayload
 from recalld.infra.logs import get_logger
 from recalld.ports.derived import CATALOG, CHUNKS, INDEXES, LEXICON, TIERS, VECTORS
 
@@ -133,7 +133,7 @@ class SqliteRebuilding:
             log.warning("what could be read of a damaged part is kept, the rest is made again by a job", part=part)
             enqueue(
                 WriteTx(c, Caller(account="", user=""), self._access.clock.now(), "repair"),
-                NewJob(RECHECK, RECHECK, {"after": 0}),
+                RecheckPayload().job(),
             )
 
 
@@ -160,7 +160,9 @@ def _to_rebuild(c: apsw.Connection) -> set[str]:
     keys = {k for (k,) in c.execute("SELECT key FROM meta WHERE key IN (?, ?)", (REBUILD_LEXICON, BACKFILL_CURSOR))}
     found = {part for part, key in ((LEXICON, REBUILD_LEXICON), (VECTORS, BACKFILL_CURSOR)) if key in keys}
     salvaged = set(_to_salvage(c))
-    if fetch_all(c, "SELECT 1 FROM job WHERE kind = ? AND state IN ('pending', 'running') LIMIT 1", (RECHECK,)):
+    if fetch_all(
+        c, "SELECT 1 FROM job WHERE kind = ? AND state IN ('pending', 'running') LIMIT 1", (RecheckPayload.KIND,)
+    ):
         salvaged.add(CHUNKS)
     return found | salvaged
 

@@ -17,7 +17,7 @@ import orjson
 from recalld.adapters.sqlite.database.sql import fetch_all
 from recalld.domain.commit import Undelete
 from recalld.domain.errors import Conflict
-from recalld.domain.job import NewJob
+from recalld.domain.job_payload import PurgePayload, RepartitionPayload, RevivePayload
 from recalld.domain.uri import Uri
 
 from . import rows
@@ -32,7 +32,7 @@ PURGED_CHUNKS_MAX = 50
 NODES_PER_SLICE = 15
 RESTORED_INLINE_MAX = 2_000
 """Nodes that a restore itself returns to their partition; a job does the rest in batches."""
-PURGE = NewJob("purge", "purge")
+PURGE = PurgePayload().job()
 NODE_TABLES = (
     *(("message", "node"), ("session", "node"), ("archive", "session")),
     *(("tier", "node"), ("trash", "node"), ("node", "id")),
@@ -189,7 +189,7 @@ def undelete(tx: WriteTx, op: Undelete) -> None:
     if found.kind == DIRECTORY:
         tx.mark_stale(found.id, op.uri)
     tx.mark_stale(found.parent, op.uri.parent)
-    enqueue(tx, NewJob("revive", f"revive:{op.uri}", {"uri": str(op.uri)}))
+    enqueue(tx, RevivePayload(str(op.uri)).job(f"revive:{op.uri}"))
     tx.result.created.append(op.uri)
 
 
@@ -234,7 +234,7 @@ def _rejoin_partition(tx: WriteTx, uri: Uri, top: int, partition_id: int, seq: i
     )
     tx.c.execute("UPDATE session SET owner = ? WHERE node IN (SELECT value FROM json_each(?))", (partition_id, ids))
     if len(found) > RESTORED_INLINE_MAX:
-        enqueue(tx, NewJob("reown", f"reown:{top}", {"node": top}))
+        enqueue(tx, RepartitionPayload(top).job(f"reown:{top}"))
 
 
 def changed_below(c: apsw.Connection, top: int, since: int) -> bool:

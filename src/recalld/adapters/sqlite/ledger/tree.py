@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from recalld.adapters.sqlite.database.append_streams import append_version
@@ -139,7 +138,7 @@ def _replace_file(tx: WriteTx, op: PutFile, found: Row) -> None:
     if op.appended is None or not _can_keep_chunks(tx, op, found):
         delete_chunks(tx.c, found.id, levels=sorted({*TEXT_LEVEL, *(k.level for k in op.chunks or ())}))
     else:
-        replaced = replace(op, chunks=())
+        replaced = op.replace(chunks=())
         _update_chunks(tx, op, found, version)
     _index_content(tx, replaced, found.id, found.partition_id, version, found.parent)
     tx.result.updated.append(op.uri)
@@ -307,7 +306,7 @@ def set_chunks(tx: WriteTx, op: SetChunks) -> None:
     found, path = read
     if op.where_different and op.tiers is None and has_chunks(tx.c, op.node_id, op.chunks):
         return
-    if _update_chunks(tx, replace(op, chunks=()) if rows.is_private(path) else op, found, op.version):
+    if _update_chunks(tx, op.replace(chunks=()) if rows.is_private(path) else op, found, op.version):
         # Caches of the index see by the node's place in the log that other chunks stand for it now.
         seq = tx.log("index", op.node_id, Uri(path))
         tx.c.execute("UPDATE node SET seq = ? WHERE id = ?", (seq, op.node_id))
