@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recalld.domain.errors import Invalid
 from recalld.domain.session import Message, Session
 from recalld.domain.uri import Uri
-from recalld.rules.retention import due, fit, idle, last_archived, last_archived_by_turns
+from recalld.rules.retention import Retention, due, fit, idle, last_archived
 
 POLICY = {"pending_token_threshold": 100, "message_count_threshold": 5, "idle_timeout_seconds": 60}
 
@@ -23,12 +25,28 @@ def test_the_newest_stay() -> None:
 
 def test_whole_turns_stay() -> None:
     messages = messages_of("user", "assistant", "user", "assistant", "user", "assistant")
-    assert last_archived_by_turns(messages, turns=2) == 1
+    assert Retention("turn_budget", turns=2).last_archived(messages, 0) == 1
 
 
 def test_a_turn_beyond_the_budget_goes() -> None:
     messages = messages_of("user", "assistant", "user", "assistant", tokens=100)
-    assert last_archived_by_turns(messages, turns=2, tokens_max=250) == 1
+    assert Retention("turn_budget", turns=2, token_budget=250).last_archived(messages, 0) == 1
+
+
+@pytest.mark.parametrize("options", [{"turns": 2}, {"token_budget": 1}, {"tail_steps": 1}, {"mode": "sometimes"}])
+def test_options_of_turns_need_their_mode(options: dict[str, Any]) -> None:
+    with pytest.raises(Invalid):
+        Retention(**options)
+    assert Retention(**{"mode": "turn_budget", **options} if "mode" not in options else {"mode": "turn_budget"})
+
+
+@given(st.lists(st.tuples(st.sampled_from(["user", "assistant"]), st.integers(0, 50)), max_size=30), st.integers(0, 99))
+def test_what_is_decided_by_the_newest_messages_is_what_all_decide(turns: list[tuple[str, int]], budget: int) -> None:
+    messages = [Message(f"m{i}", role, (), "", ordinal=i, tokens=n) for i, (role, n) in enumerate(turns)]
+    retention = Retention("turn_budget", turns=2, token_budget=budget)
+    for start in range(len(messages) + 1):
+        if retention.decided_by(messages[start:], 0):
+            assert retention.last_archived(messages[start:], 0) == retention.last_archived(messages, 0)
 
 
 @given(st.lists(st.integers(0, 50), max_size=20), st.integers(0, 200))

@@ -18,6 +18,7 @@ from recalld.domain.commit import Commit, ConfigureSession, NoteRecall
 from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.policy import TAGS_MAX
 from recalld.ports.bundle import Ports
+from recalld.rules.retention import BY_COUNT
 from recalld.usecases.session.commit import commit
 from tests.harness import Harness
 from tests.interleaving import interleaved
@@ -181,7 +182,7 @@ async def test_a_session_that_is_learnt_from_while_it_is_archived_counts_its_mem
         name = f"archived{at}"
         await harness.append(name, ONCE)
         _, met = await interleaved(
-            lambda ports, name=name: commit(name, 0, {}, Caller(), ports),  # type: ignore[misc]
+            lambda ports, name=name: commit(name, 0, BY_COUNT, None, Caller(), ports),  # type: ignore[misc]
             lambda name=name: harness.engine.facade(SessionOperations).extract(name),  # type: ignore[misc]
             harness.ports,
             at,

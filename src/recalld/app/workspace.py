@@ -32,6 +32,7 @@ from recalld.rules.address import resolve
 from recalld.rules.ids import check_session_id
 from recalld.rules.lines import Page
 from recalld.rules.openviking_json import message_json
+from recalld.rules.retention import BY_COUNT, Retention
 from recalld.rules.search_request import parse_query
 from recalld.usecases.context import assemble as assembling
 from recalld.usecases.find.find import find
@@ -48,6 +49,7 @@ from .importing import Importing
 from .wait_idle import wait_until_idle
 
 V = TypeVar("V")
+Tags = Sequence[str] | None
 _ARCHIVE_ID = re.compile(r"archive_(\d{3,})")
 
 
@@ -320,9 +322,12 @@ class Workspace(Importing):
         """Append 1 to 100 API messages (role, content or parts, ...); durable and searchable on return."""
         return await append(session_id, messages, idempotency_key, self.caller, self._ports)
 
-    async def session_commit(self, session_id: str, *, keep_recent_count: int = 0, **retention: Any) -> Committed:
-        """Archive live messages; memories follow in the background under ``task_id``."""
-        return await commit(session_id, keep_recent_count, retention, self.caller, self._ports)
+    async def session_commit(
+        self, session_id: str, *, keep_recent_count: int = 0, retention: Retention = BY_COUNT, event_tags: Tags = None
+    ) -> Committed:
+        """Archive live messages; memories follow in the background under ``task_id``. ``event_tags``: tags of the events
+        extracted (None: the session's own)."""
+        return await commit(session_id, keep_recent_count, retention, event_tags, self.caller, self._ports)
 
     async def session_context(self, session_id: str, *, token_budget: int = 128_000) -> SessionContext:
         """Return the session within a token budget."""

@@ -68,7 +68,7 @@ class BlockingWorkspace:
     cp = _verb(Workspace.cp)
     grep = _verb(Workspace.grep)
     glob = _verb(Workspace.glob)
-    # mypy fears an option named "self" among the open ones of these four.
+    # mypy fears an option named "self" among the open ones of these three.
     find = _verb(Workspace.find)  # type: ignore[arg-type]
     search = _verb(Workspace.search)  # type: ignore[arg-type]
     assemble = _verb(Workspace.assemble)  # type: ignore[arg-type]
@@ -78,7 +78,7 @@ class BlockingWorkspace:
     session_configure = _verb(Workspace.session_configure)
     sessions = _verb(Workspace.sessions)
     append = _verb(Workspace.append)
-    session_commit = _verb(Workspace.session_commit)  # type: ignore[arg-type]
+    session_commit = _verb(Workspace.session_commit)
     session_context = _verb(Workspace.session_context)
     archives = _verb(Workspace.archives)
     archive = _verb(Workspace.archive)

@@ -275,8 +275,8 @@ class FakeWorkspace:
         live += [dict(m) for m in messages]
         return Appended(session_id, len(messages), len(live), len(live), tuple(f"m{i}" for i in range(len(messages))))
 
-    async def session_commit(self, session_id: str, *, keep_recent_count: int = 0, **retention: Any) -> Committed:
-        self._record("session_commit", session_id=session_id, keep_recent_count=keep_recent_count, **retention)
+    async def session_commit(self, session_id: str, **options: Any) -> Committed:
+        self._record("session_commit", session_id=session_id, **options)
         self._known(session_id)
         if not self.state.sessions[session_id]:
             return Committed(session_id, False, reason="no_messages")

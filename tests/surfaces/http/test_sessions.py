@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from recalld.rules.retention import Retention
 from tests.surfaces.http.fake_engine import FakeEngine
 
 AT = "/api/v1/sessions"
@@ -164,8 +165,7 @@ async def test_a_turn_budget_travels(http: httpx.AsyncClient, engine: FakeEngine
     await http.post(AT, json={"session_id": "s1"})
     await http.post(f"{AT}/s1/commit", json={"retention_mode": "turn_budget", "keep_recent_turn_count": 2})
     options = engine.state.calls[-1][1]
-    assert (options["retention_mode"], options["keep_recent_turn_count"]) == ("turn_budget", 2)
-    assert "min_raw_tail_steps" not in options
+    assert options["retention"] == Retention("turn_budget", turns=2)
 
 
 async def test_a_context_speaks_camel_case(http: httpx.AsyncClient) -> None:

@@ -9,6 +9,7 @@ import pytest
 from recalld.app.worker_loop import run_job
 from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.job import TaskStatus
+from recalld.rules.retention import Retention
 from tests.harness import Harness
 
 DECISION = "I decided that we move to Lisbon in March."
@@ -65,16 +66,15 @@ async def test_keep_recent_count_keeps_recent_messages_live(harness: Harness) ->
 async def test_turn_retention_keeps_whole_turns_live(harness: Harness) -> None:
     for i in range(4):
         await harness.append("s", {"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"a{i}"})
-    await harness.commit("s", retention_mode="turn_budget", keep_recent_turn_count=2)
+    await harness.commit("s", retention=Retention("turn_budget", turns=2))
     await harness.settle()
     assert await archived(harness) == ["q0", "a0", "q1", "a1"]
 
 
-async def test_options_of_turns_need_their_mode(harness: Harness) -> None:
+async def test_a_count_below_zero_is_refused(harness: Harness) -> None:
     await harness.append("s", "x")
-    for options in ({"keep_recent_turn_count": 2}, {"retention_mode": "sometimes"}, {"keep_recent_count": -1}):
-        with pytest.raises(Invalid):
-            await harness.commit("s", **options)
+    with pytest.raises(Invalid):
+        await harness.commit("s", keep_recent_count=-1)
     assert (await harness.engine.session("s")).message_count == 1
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from recalld.app.sessions import SessionOperations
 from recalld.domain.errors import NotFound
+from recalld.rules.retention import Retention
 from tests.harness import Harness
 
 FACT = "I moved to Lisbon in March 2024 and I work at Acme as a nurse."
@@ -132,11 +133,11 @@ async def test_tokens_within_the_keep_window_are_not_pending(harness: Harness) -
 async def test_a_session_remembers_how_its_last_commit_kept_turns(harness: Harness) -> None:
     for i in range(5):
         await harness.append("s", f"question {i}", {"role": "assistant", "content": f"answer {i}"})
-    did = await harness.commit("s", retention_mode="turn_budget", keep_recent_turn_count=2)
+    did = await harness.commit("s", retention=Retention("turn_budget", turns=2))
     assert not did.budget_exceeded
     session = await harness.engine.session("s")
     assert (session.message_count, session.config["keep_recent_turn_count"]) == (4, 2)
-    did = await harness.commit("s", retention_mode="turn_budget", retained_message_token_budget=1)
+    did = await harness.commit("s", retention=Retention("turn_budget", token_budget=1))
     assert (did.budget_exceeded, (await harness.engine.session("s")).message_count) == (True, 1)
     await harness.append("s", "more")
     await harness.commit("s")

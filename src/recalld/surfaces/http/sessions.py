@@ -11,6 +11,7 @@ from recalld.domain.errors import Invalid
 from recalld.domain.results import Appended
 from recalld.domain.session import Session
 from recalld.rules.openviking_json import iso, session_meta
+from recalld.rules.retention import Retention
 from recalld.surfaces.http.endpoint import Endpoint
 from recalld.surfaces.http.models.session import (
     AppendResult,
@@ -39,7 +40,6 @@ from recalld.surfaces.http.request import ApiRequest
 
 _AT = "/api/v1/sessions"
 _ONE = f"{_AT}/{{session_id}}"
-_TURN_FIELDS = ("keep_recent_turn_count", "retained_message_token_budget", "min_raw_tail_steps")
 
 
 async def create(request: ApiRequest, body: CreateSession | None = None) -> dict[str, Any]:
@@ -100,19 +100,17 @@ async def append_batch(request: ApiRequest, session_id: str, body: BatchMessages
 async def commit(request: ApiRequest, session_id: str, body: CommitBody | None = None) -> dict[str, Any]:
     """Put a session's messages away and learn from them in the background; watch ``task_id`` for the end of it."""
     options = body or CommitBody()
-    retention = {name: value for name in _TURN_FIELDS if (value := getattr(options, name)) is not None}
-    if retention and options.retention_mode is None:
-        raise Invalid(
-            f"{', '.join(retention)} needs retention_mode",
-            remedy="add retention_mode: turn_budget",
-            details={"fields": list(retention)},
-        )
-    if options.retention_mode is not None:
-        retention["retention_mode"] = options.retention_mode
-    if options.extraction_metadata is not None and options.extraction_metadata.event is not None:
-        retention["event_tags"] = options.extraction_metadata.event.tags
+    event = options.extraction_metadata.event if options.extraction_metadata is not None else None
     result = await request.workspace.session_commit(
-        session_id, keep_recent_count=options.keep_recent_count, **retention
+        session_id,
+        keep_recent_count=options.keep_recent_count,
+        retention=Retention(
+            options.retention_mode,
+            options.keep_recent_turn_count,
+            options.retained_message_token_budget,
+            options.min_raw_tail_steps,
+        ),
+        event_tags=None if event is None else event.tags,
     )
     shown: dict[str, Any] = {
         "session_id": result.session_id,

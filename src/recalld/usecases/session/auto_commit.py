@@ -26,9 +26,7 @@ async def auto_commit(job: Job[AutoCommitPayload], ports: Ports) -> None:
     now = ports.clock.now()
     if due(session, now) or idle(session, now):
         keep = auto_commit_policy(session)["keep_recent_count"]
-        did = await archive_messages(
-            session, tenant, ports, keep_recent_count=keep, done=job.id, remember={"last_auto_commit_at": now}
-        )
+        did = await archive_messages(session, tenant, ports, keep, done=job.id, remember={"last_auto_commit_at": now})
         if did.archived:
             return
     await tenant.commit(Commit(done=job.id))
