@@ -59,19 +59,40 @@ def test_every_own_noun_is_in_the_glossary(noun: str) -> None:
     assert f"**{noun}**" in (DOCS / "GLOSSARY.md").read_text(encoding="utf-8")
 
 
-def links() -> list[tuple[Path, str]]:
-    files = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
+PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
+FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+
+def links() -> list[tuple[Path, str, str]]:
+    """Page, file and anchor of every relative link outside code."""
     return [
-        (file, target)
-        for file in files
-        if file.is_file()
-        for target in re.findall(r"\]\(([^)#\s]+)", file.read_text(encoding="utf-8"))
+        (page, target, anchor)
+        for page in PAGES
+        for target, anchor in re.findall(
+            r"\]\(([^)#\s]*)#?([^)\s]*)\)", FENCE.sub("", page.read_text(encoding="utf-8"))
+        )
         if "://" not in target
     ]
 
 
-def test_every_link_between_documents_leads_somewhere() -> None:
-    assert [f"{rel(file)} -> {target}" for file, target in links() if not (file.parent / target).exists()] == []
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ +(.+)$", FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    slugs = [re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings]
+    return {slug if not slugs[:n].count(slug) else f"{slug}-{slugs[:n].count(slug)}" for n, slug in enumerate(slugs)}
+
+
+def test_every_link_between_documents_resolves() -> None:
+    assert [f"{rel(page)} -> {target}" for page, target, _ in links() if not (page.parent / target).exists()] == []
+
+
+def test_every_anchor_between_documents_resolves() -> None:
+    lost = [
+        f"{rel(page)} -> {target}#{anchor}"
+        for page, target, anchor in links()
+        if anchor and anchor not in anchors(page.parent / target if target else page)
+    ]
+    assert lost == []
 
 
 TARGETS = "setup demo test check test-slow test-faults bench bench-liveness soak clean"

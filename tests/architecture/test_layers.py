@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -134,3 +135,11 @@ def test_tests_use_fakes_not_mocks() -> None:
         rel(path) for path in sorted(TESTS.rglob("*.py")) if any(m in path.read_text(encoding="utf-8") for m in mocks)
     ]
     assert found == []
+
+
+@pytest.mark.parametrize(
+    "module", sorted(path.stem for path in (ROOT / "bench").glob("*.py") if path.stem != "__main__")
+)
+def test_every_bench_module_imports(module: str) -> None:
+    # mypy reads src alone: a rename must not break a bench unnoticed.
+    importlib.import_module(f"bench.{module}")
