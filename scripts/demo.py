@@ -116,10 +116,10 @@ def _converse(out: Console, client: Client) -> tuple[int, int]:
     with _bar(out, "recording", messages) as step:
         count = 0
         for session in sessions:
-            client.append(session["id"], session["messages"])
+            client.sessions.append(session["id"], session["messages"])
             count += len(session["messages"])
             step(count)
-            tasks.append(client.session_commit(session["id"])["task_id"])
+            tasks.append(client.sessions.commit(session["id"])["task_id"])
     for task_id in tasks:
         _await(client, "a commit", task_id)
     return messages, len(sessions)
@@ -134,7 +134,7 @@ def _await(client: Client, what: str, task_id: str, step: Callable[[dict[str, An
         if time.monotonic() > until:
             raise SystemExit(f"{what} hangs at {task.get('stage') or task['status']}; see {FOLDER / 'server.log'}")
 
-    task = client.task_wait(task_id, on_state=seen)
+    task = client.tasks.wait(task_id, on_state=seen)
     if task["status"] != "completed":
         raise SystemExit(f"{what} {task['status']}: {task.get('error')}")
 

@@ -21,7 +21,7 @@ NO_READING = {
     "requires.txt",
     "namespace_packages.txt",
 }
-LIBRARIES = ("httpx", "httpcore", "typer", "rich", "starlette", "fastapi", "anyio", "structlog", "uvicorn")
+LIBRARIES = ("httpx", "httpcore", "typer", "rich", "starlette", "pydantic", "anyio", "structlog", "uvicorn")
 
 
 @dataclass

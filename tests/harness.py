@@ -41,11 +41,11 @@ class Harness:
     async def append(self, session: str, *texts: str | Mapping[str, Any], **more: Any) -> Appended:
         """Append messages of a user; a mapping is a complete message."""
         messages = [dict(t) if isinstance(t, Mapping) else {"role": "user", "content": t} for t in texts]
-        return await self.engine.append(session, messages, **more)
+        return await self.engine.sessions.append(session, messages, **more)
 
     async def commit(self, session: str, **options: Any) -> Committed:
         """Archive the live messages."""
-        return await self.engine.session_commit(session, **options)
+        return await self.engine.sessions.commit(session, **options)
 
     async def write(self, uri: str, text: str | bytes, mode: str = "replace") -> None:
         """Write one file."""
@@ -55,7 +55,7 @@ class Harness:
         """Import and do all that follows; the task as it ended."""
         added: Added = await self.engine.add(upload, **options)
         await self.settle()
-        return await self.engine.task(added.task_id)
+        return await self.engine.tasks.get(added.task_id)
 
     async def found(self, query: str, **options: Any) -> list[str]:
         """Addresses in descending score."""

@@ -14,7 +14,7 @@ async def test_an_import_whose_target_is_removed_ends_as_cancelled(harness: Harn
     folder = plant(tmp_path / "src", {"a.md": "heron"})
     async with asyncio.TaskGroup() as group:
         waits = group.create_task(harness.engine.add(folder, wait=True))
-        while not await harness.engine.tasks(status="pending"):
+        while not await harness.engine.tasks.list(status="pending"):
             await asyncio.sleep(0)
         await harness.engine.rm("viking://resources/src", recursive=True)
         while not waits.done():

@@ -12,7 +12,6 @@ import pytest
 
 from recalld.app.admin import AdminOperations
 from recalld.app.job_registry import KINDS
-from recalld.app.tags_index import IndexOperations
 from recalld.app.worker_loop import run_job
 from recalld.app.workspace import Workspace
 from recalld.domain.caller import Caller, Role
@@ -60,7 +59,7 @@ async def enqueue(harness: Harness, job: NewJob) -> None:
 async def import_(harness: Harness, tmp_path: Path) -> None:
     added = await harness.engine.add(plant(tmp_path / "src", {"b.md": "the heron stood still"}))
     await run_old(harness, "import", upload=str(tmp_path / "src"))
-    assert (await harness.engine.task(added.task_id)).status is TaskStatus.COMPLETED
+    assert (await harness.engine.tasks.get(added.task_id)).status is TaskStatus.COMPLETED
     assert await harness.found("heron") == ["viking://resources/src/b.md"]
 
 
@@ -68,22 +67,22 @@ async def extract(harness: Harness, tmp_path: Path) -> None:
     await harness.append("s", "I prefer tea to coffee.")
     did = await harness.commit("s")
     await run_old(harness, "extract")
-    assert (await harness.engine.task(did.task_id)).status is TaskStatus.COMPLETED
+    assert (await harness.engine.tasks.get(did.task_id)).status is TaskStatus.COMPLETED
 
 
 async def auto_commit(harness: Harness, tmp_path: Path) -> None:
     policy = {"pending_token_threshold": 10_000, "message_count_threshold": 3, "idle_timeout_seconds": 60}
-    await harness.engine.session_new("s", config={"auto_commit_policy": policy})
+    await harness.engine.sessions.create("s", config={"auto_commit_policy": policy})
     await harness.append("s", "1", "2", "3", "4")
     await run_old(harness, "auto_commit")
-    assert (await harness.engine.session("s")).commit_count == 1
+    assert (await harness.engine.sessions.get("s")).commit_count == 1
 
 
 async def reindex(harness: Harness, tmp_path: Path) -> None:
     root = harness.engine.as_caller(Caller(role=Role.ROOT))
-    began = await root.facade(IndexOperations).reindex(NOTE)
+    began = await root.index.reindex(NOTE)
     await run_old(harness, "reindex")
-    assert (await harness.engine.task(began.task_id)).status is TaskStatus.COMPLETED
+    assert (await harness.engine.tasks.get(began.task_id)).status is TaskStatus.COMPLETED
     assert (await harness.engine.stat(NOTE)).tags == ("kind=bird",)
 
 
@@ -139,7 +138,7 @@ async def leave(harness: Harness, tmp_path: Path) -> None:
     task = (await admin.remove_member("acme", "ana")).task_id
     await run_old(harness, "leave")
     root = harness.ports.ledger.tenant(Caller("default", "root", Role.ROOT))
-    assert (await root.task(task)).status is TaskStatus.COMPLETED
+    assert (await root.tasks.get(task)).status is TaskStatus.COMPLETED
 
 
 RUNS: dict[str, Callable[[Harness, Path], Awaitable[None]]] = {
@@ -179,7 +178,7 @@ async def test_the_refusal_names_the_versions_and_reaches_the_task(harness: Harn
     added = await harness.engine.add(plant(tmp_path / "src", {"b.md": "the heron stood still"}))
     job = await harness.lease_of("import")
     await run_job(replace(job, payload={**job.payload, "version": 9}), harness.ports)
-    task = await harness.engine.task(added.task_id)
+    task = await harness.engine.tasks.get(added.task_id)
     assert task.status is TaskStatus.FAILED
     assert "payload of version 9; this version of recalld reads up to 1" in task.error
 

@@ -72,7 +72,7 @@ async def test_a_job_that_raises_is_tried_again_later_and_later_then_dead_with_i
     assert len(tried) == JobPolicy().attempts_max
     assert gaps == sorted(gaps)
     assert all(gap >= JobPolicy().backoff_s * 2**i for i, gap in enumerate(gaps))
-    task = await harness.engine.task("task_breaks")
+    task = await harness.engine.tasks.get("task_breaks")
     assert (task.status, task.error) == (TaskStatus.FAILED, "ValueError: the wheel came off")
     assert (await harness.queue("breaks")).dead == 1
 
@@ -146,7 +146,7 @@ async def test_a_deadline_ends_a_job_that_does_not(harness: Harness, steps: Step
 async def test_a_job_of_an_unknown_kind_is_dead_at_once(harness: Harness) -> None:
     await enqueue(harness, "mystery")
     await harness.settle()
-    assert "mystery" in (await harness.engine.task("task_mystery")).error
+    assert "mystery" in (await harness.engine.tasks.get("task_mystery")).error
 
 
 async def test_a_job_whose_lease_went_elsewhere_leaves_it_alone(harness: Harness, steps: Steps) -> None:
@@ -176,10 +176,10 @@ async def test_a_cancelled_job_is_stopped_where_it_stands(harness: Harness, step
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         loop = group.create_task(work(harness.ports, name="harness", lease_s=3.0))
         await begun.wait()
-        await harness.engine.cancel("task_runs")
+        await harness.engine.tasks.cancel("task_runs")
         await ended.wait()
         loop.cancel()
-    assert (await harness.engine.task("task_runs")).status is TaskStatus.CANCELLED
+    assert (await harness.engine.tasks.get("task_runs")).status is TaskStatus.CANCELLED
 
 
 async def test_one_failing_job_does_not_stop_the_others(harness: Harness, steps: Steps) -> None:

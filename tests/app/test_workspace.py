@@ -59,7 +59,7 @@ async def test_waiting_for_the_task_of_a_dead_job_ends(harness: Harness) -> None
     await tenant.commit(Commit((NewTask("t", "test"),), (NewJob("mystery", "m", task_id="t"),)))
     await harness.settle()
     await harness.engine.wait(timeout_s=0.0, task_id="t")
-    assert (await harness.engine.task("t")).status is TaskStatus.FAILED
+    assert (await harness.engine.tasks.get("t")).status is TaskStatus.FAILED
 
 
 async def test_one_users_work_keeps_no_other_waiting(harness: Harness) -> None:
@@ -70,9 +70,9 @@ async def test_one_users_work_keeps_no_other_waiting(harness: Harness) -> None:
 async def test_a_task_is_its_users_alone(harness: Harness, tmp_path: Path) -> None:
     task = await harness.add(plant(tmp_path / "src", {"a.md": "x"}))
     with pytest.raises(NotFound):
-        await harness.engine.as_caller(Caller(user="bob")).task(task.id)
+        await harness.engine.as_caller(Caller(user="bob")).tasks.get(task.id)
     with pytest.raises(RecalldError):
-        await harness.engine.cancel(task.id)
+        await harness.engine.tasks.cancel(task.id)
 
 
 @pytest.mark.parametrize("limit", [0, -1])

@@ -25,7 +25,6 @@ ALLOWED = {
     ("src/recalld/surfaces/http/models/history.py", "kept"),
     ("src/recalld/surfaces/http/models/pack.py", "kept"),
     ("src/recalld/surfaces/http/models/resource.py", "made"),
-    ("src/recalld/surfaces/http/packs.py", "bring"),
     ("src/recalld/usecases/add/import_progress.py", "kept"),
     ("src/recalld/usecases/add/run_import.py", "kept"),
 }

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from recalld.app.history import HistoryOperations
 from recalld.domain.errors import Conflict
 from recalld.usecases.history import undo as undoing
 from tests.contract.ledger_harness import sound
@@ -47,15 +46,15 @@ async def import_again(harness: Harness, folder: Path) -> None:
 
 
 async def undo_import(harness: Harness, folder: Path) -> None:
-    task = (await harness.engine.tasks())[0]
-    await harness.engine.facade(HistoryOperations).undo(cause=task.id)
+    task = (await harness.engine.tasks.list())[0]
+    await harness.engine.history.undo(cause=task.id)
     await harness.settle()
 
 
 async def remove_and_restore(harness: Harness, folder: Path) -> None:
     await harness.engine.rm(TOP, recursive=True)
     await harness.settle()
-    await harness.engine.facade(HistoryOperations).undo()
+    await harness.engine.history.undo()
     await harness.settle()
 
 
@@ -184,9 +183,9 @@ async def test_an_undo_of_many_steps_that_was_cut_is_done_by_asking_again(
         async with harness_at(folder, **HASH) as harness:
             harness.clock.advance(now - harness.clock.now() + 1)
             seen += (await tree(harness)) != wanted
-            task = next(t for t in await harness.engine.tasks(limit=50) if t.type == "add_resource")
+            task = next(t for t in await harness.engine.tasks.list(limit=50) if t.type == "add_resource")
             try:
-                done: Any = await harness.engine.facade(HistoryOperations).undo(cause=task.id)
+                done: Any = await harness.engine.history.undo(cause=task.id)
             except Conflict:
                 done = None  # all of it was done already
             assert done is None or done.plan.skipped == ()

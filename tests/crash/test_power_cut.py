@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from recalld.app.engine import Engine
-from recalld.app.sessions import SessionOperations
 from recalld.domain.caller import Caller
 from tests.contract.ledger_harness import sound
 from tests.harness import Harness, harness_at, plant
@@ -160,7 +159,7 @@ async def _holds(harness: Harness, accepted: Accepted) -> None:
         stored = [m.id for m in await tenant.messages("talk")]
         assert stored[: len(accepted.message_ids)] == accepted.message_ids
         assert len(stored) == len(set(stored)) <= len(accepted.message_ids) + 1
-        outputs = await harness.engine.facade(SessionOperations).tool_results("talk")
+        outputs = await harness.engine.sessions.tool_results("talk")
         assert {f["message_id"] for f in outputs} == set(stored[len(MESSAGES) : len(MESSAGES) + 1])
         for facts in outputs:
             assert await harness.engine.read(facts["storage_uri"]) == OUTPUT
@@ -168,7 +167,7 @@ async def _holds(harness: Harness, accepted: Accepted) -> None:
         assert accepted.archives <= len(archives) <= 1
         assert all(a.state == "done" for a in archives)
     for task in accepted.imports:
-        assert (await harness.engine.task(task)).status == "completed"
+        assert (await harness.engine.tasks.get(task)).status == "completed"
         assert await harness.engine.read("viking://resources/manual/notes/plan.md") == FOLDER["notes/plan.md"]
 
 

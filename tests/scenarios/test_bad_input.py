@@ -382,7 +382,7 @@ async def test_a_full_disk_is_a_clear_refusal_and_nothing_is_lost(wire: Wire) ->
     with pytest.raises(Upstream, match="disk is full"):
         await harness.append("s", "words " * 20_000)
     assert await harness.found("heron") == ["viking://resources/a.md"]
-    assert (await harness.engine.session("s")).message_count == 1
+    assert (await harness.engine.sessions.get("s")).message_count == 1
     await _set_pages_max(harness, 1_000_000)
     await harness.write("viking://resources/b.md", "crane")
     await harness.settle()
@@ -397,10 +397,10 @@ async def test_an_import_that_meets_a_full_disk_is_tried_again(harness: Harness,
     job = await harness.lease_of("import")
     await _set_pages_max(harness, 1)
     await run_job(job, harness.ports)
-    assert (await harness.engine.task(added.task_id)).status in {"pending", "running"}
+    assert (await harness.engine.tasks.get(added.task_id)).status in {"pending", "running"}
     await _set_pages_max(harness, 1_000_000)
     await harness.settle()
-    assert (await harness.engine.task(added.task_id)).status == "completed"
+    assert (await harness.engine.tasks.get(added.task_id)).status == "completed"
     assert len(await harness.texts_below("viking://resources/src")) == 9
 
 

@@ -12,8 +12,6 @@ import pytest
 from recalld.app import admin
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
-from recalld.app.skills import SkillOperations
-from recalld.app.snapshots import SnapshotOperations
 from recalld.surfaces.http.app import create_app
 from recalld.surfaces.mcp import arguments, history
 from recalld.surfaces.mcp.tool_context import ToolContext
@@ -57,7 +55,7 @@ async def filled(engine: Engine) -> Engine:
         await engine.write(f"{FILES}/{n}.md", f"amber {n}")
     for n in range(3):
         await engine.write(f"{FILES}/1.md", f"amber once more {n}")
-        await engine.facade(SnapshotOperations).commit(f"{n}")
+        await engine.snapshots.commit(f"{n}")
         part = {
             "type": "tool",
             "tool_id": f"c{n}",
@@ -65,11 +63,11 @@ async def filled(engine: Engine) -> Engine:
             "tool_input": {},
             "tool_output": OUTPUT + str(n),
         }
-        await engine.append("s0", [{"role": "assistant", "id": f"m{n}", "parts": [part]}])
-        await engine.append(f"s{n}", [{"role": "user", "content": "I live in Lisbon."}])
-        await engine.session_commit(f"s{n}")
+        await engine.sessions.append("s0", [{"role": "assistant", "id": f"m{n}", "parts": [part]}])
+        await engine.sessions.append(f"s{n}", [{"role": "user", "content": "I live in Lisbon."}])
+        await engine.sessions.commit(f"s{n}")
         skill = f"---\nname: skill-{n}\ndescription: Does {n}\n---\nBody\n"
-        await engine.facade(SkillOperations).add(skill)
+        await engine.skills.add(skill)
     await engine.wait()
     return engine
 
@@ -180,7 +178,7 @@ async def test_a_history_over_mcp_says_how_to_go_on(tmp_path: Path, uri: str) ->
         lines, before = whole[:1], 0
         while len(lines) <= len(whole):
             page = (await history.history(context, arguments.History(uri, limit=3, before=before))).split("\n")
-            more = page[-1].startswith("[there are more: go on with before=")
+            more = page[-1].startswith("[there are more: continue with before=")
             lines += page[1:-1] if more else page[1:]
             if not more:
                 break
@@ -191,7 +189,7 @@ async def test_a_history_over_mcp_says_how_to_go_on(tmp_path: Path, uri: str) ->
 
 def test_every_route_that_has_a_limit_is_looked_at() -> None:
     app = create_app(None, ServerConfig())
-    document = app.openapi()
+    document = app.openapi
     app.app_state.close()
     limited = set()
     for path, operations in document["paths"].items():

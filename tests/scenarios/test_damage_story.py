@@ -283,7 +283,7 @@ async def embedded(tmp_path: Path) -> Path:
                 f"viking://resources/d{n % 3}/f{n}.md", f"# file {n}\nuniqueword{n} lorem ipsum dolor " * 8
             )
         for n in range(5):
-            await engine.append("s", [{"role": "user", "content": f"talkword{n} about herons", "id": f"m{n}"}])
+            await engine.sessions.append("s", [{"role": "user", "content": f"talkword{n} about herons", "id": f"m{n}"}])
         await engine.wait(timeout_s=60)
     return tmp_path / "data"
 
@@ -401,12 +401,12 @@ async def test_purged_text_is_in_no_file_of_the_data_folder(tmp_path: Path) -> N
         await engine.write("viking://resources/f.md", "ERASEMEFILE words of the past, changed")
         await engine.write("viking://resources/large.md", "ERASEMELARGE line\n" * 8_000)
         for n in range(20):
-            await engine.append("e", [{"role": "user", "content": f"ERASEMETALK {n} " * 20}])
+            await engine.sessions.append("e", [{"role": "user", "content": f"ERASEMETALK {n} " * 20}])
         await engine.wait(timeout_s=60)
         assert left()
         await engine.rm("viking://resources/f.md")
         await engine.rm("viking://resources/large.md")
-        await engine.session_delete("e")
+        await engine.sessions.delete("e")
         await engine.wait(timeout_s=60)
         for blob in blob_files(tmp_path / "data"):
             os.utime(blob, (1, 1))  # the sweep leaves files of the last hour alone

@@ -18,8 +18,8 @@ async def test_messages_imports_and_files_are_there_after_a_restart(tmp_path: Pa
     )
     async with Engine.open(data, embedder={"kind": "hash"}) as r:
         tripwire.trips.clear()  # the wire is stretched for verbs, not for making the folder
-        await r.append("monday", [{"role": "user", "content": DECISION}])
-        await r.session_commit("monday")
+        await r.sessions.append("monday", [{"role": "user", "content": DECISION}])
+        await r.sessions.commit("monday")
         added = await r.add(docs, wait=True, timeout_s=60)
         await r.write("viking://~/memories/preferences/tea.md", "Ana prefers oolong.")
         await r.wait(timeout_s=60)
@@ -39,10 +39,10 @@ async def test_messages_imports_and_files_are_there_after_a_restart(tmp_path: Pa
 async def test_work_left_at_closing_is_done_at_the_next_opening(tmp_path: Path, tripwire: Tripwire) -> None:
     async with Engine.open(tmp_path, embedder={"kind": "none"}, worker="none") as r:
         tripwire.trips.clear()
-        await r.append("monday", [{"role": "user", "content": DECISION}])
-        task_id = (await r.session_commit("monday")).task_id
+        await r.sessions.append("monday", [{"role": "user", "content": DECISION}])
+        task_id = (await r.sessions.commit("monday")).task_id
     async with Engine.open(tmp_path, embedder={"kind": "none"}) as r:
         tripwire.trips.clear()
         await r.wait(timeout_s=60)
-        assert (await r.task(task_id)).status == "completed"
-        assert len((await r.archive("monday", "archive_001"))[1]) == 1
+        assert (await r.tasks.get(task_id)).status == "completed"
+        assert len((await r.sessions.archive("monday", "archive_001"))[1]) == 1

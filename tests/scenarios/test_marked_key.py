@@ -7,7 +7,6 @@ Verbs and commands are enumerated: one without a case here fails.
 from __future__ import annotations
 
 import base64
-import inspect
 import json
 import logging
 import subprocess
@@ -34,6 +33,7 @@ from recalld.surfaces.blocking import Recalld
 from recalld.surfaces.cli.main import app, main
 from tests.fakes.provider import WIDTH, Provider, provider
 from tests.live import Line, Server, serving, zipped
+from tests.python_api import python_api
 from tests.scenarios.marked import FAULTS, KEY, MARK, leaking, leaks
 
 NOTE, TEXT = "viking://resources/heron.md", "the heron stood still by the water"
@@ -71,7 +71,7 @@ def settings(fake: Provider, **kinds: str) -> dict[str, Any]:
 Act = Callable[[Recalld, Path], Any]
 VERBS: dict[str, Act] = {
     "write": lambda r, _: r.write(NOTE, TEXT),
-    "append": lambda r, _: r.append("s", [{"role": "user", "content": "the stork flew"}]),
+    "sessions.append": lambda r, _: r.sessions.append("s", [{"role": "user", "content": "the stork flew"}]),
     "stat": lambda r, _: r.stat(NOTE),
     "ls": lambda r, _: r.ls("viking://resources"),
     "tree": lambda r, _: r.tree("viking://"),
@@ -92,20 +92,32 @@ VERBS: dict[str, Act] = {
     "search": lambda r, _: r.search("where the heron is"),
     "assemble": lambda r, _: r.assemble("heron and stork"),
     "count": lambda r, _: r.count(),
-    "session_new": lambda r, _: r.session_new("t"),
-    "session": lambda r, _: r.session("s"),
-    "session_configure": lambda r, _: r.session_configure("s", {"a": 1}),
-    "sessions": lambda r, _: r.sessions(),
-    "session_commit": lambda r, _: r.session_commit("s"),
-    "session_context": lambda r, _: r.session_context("s"),
-    "archives": lambda r, _: r.archives("s"),
-    "archive": lambda r, _: r.archive("s", "archive_001"),
-    "session_used": lambda r, _: r.session_used("s", skills=1),
-    "session_delete": lambda r, _: r.session_delete("t"),
+    "sessions.create": lambda r, _: r.sessions.create("t"),
+    "sessions.get": lambda r, _: r.sessions.get("s"),
+    "sessions.configure": lambda r, _: r.sessions.configure("s", {"a": 1}),
+    "sessions.list": lambda r, _: r.sessions.list(),
+    "sessions.commit": lambda r, _: r.sessions.commit("s"),
+    "sessions.context": lambda r, _: r.sessions.context("s"),
+    "sessions.archives": lambda r, _: r.sessions.archives("s"),
+    "sessions.archive": lambda r, _: r.sessions.archive("s", "archive_001"),
+    "sessions.mark_used": lambda r, _: r.sessions.mark_used("s", skills=1),
+    "sessions.extract": lambda r, _: r.sessions.extract("s"),
+    "sessions.tool_results": lambda r, _: r.sessions.tool_results("s"),
+    "sessions.tool_result": lambda r, _: r.sessions.tool_result("s", "none"),
+    "sessions.search_tool_result": lambda r, _: r.sessions.search_tool_result("s", "none", "heron"),
+    "sessions.delete": lambda r, _: r.sessions.delete("t"),
     "add": lambda r, folder: r.add(_upload(r, folder)),
-    "task": lambda r, _: [r.task(task.id) for task in r.tasks()],
-    "tasks": lambda r, _: r.tasks(),
-    "cancel": lambda r, _: r.cancel(r.tasks()[0].id),
+    "tasks.get": lambda r, _: [r.tasks.get(task.id) for task in r.tasks.list()],
+    "tasks.list": lambda r, _: r.tasks.list(),
+    "tasks.cancel": lambda r, _: r.tasks.cancel(r.tasks.list()[0].id),
+    "history.log": lambda r, _: r.history.log(),
+    "history.versions": lambda r, _: r.history.versions(NOTE),
+    "history.read_at": lambda r, _: r.history.read_at(NOTE, "0s"),
+    "history.diff": lambda r, _: r.history.diff(NOTE, since="1h"),
+    "history.restore": lambda r, _: r.history.restore(NOTE, "0s"),
+    "history.undo": lambda r, _: r.history.undo(dry_run=True),
+    "history.seq_of": lambda r, _: r.history.seq_of("0s"),
+    "history.purge": lambda r, _: r.history.purge("7d"),
     "wait": lambda r, _: r.wait(timeout_s=0.3),
     "usage": lambda r, _: r.usage(),
     "queues": lambda r, _: r.queues(),
@@ -149,7 +161,9 @@ def embedded(
             while expected_paths - {one.path.rsplit("/", 1)[-1].split(":")[-1] for one in fake.seen}:
                 assert time.monotonic() < until, f"asked only {[one.path for one in fake.seen]}"
                 time.sleep(0.02)
-            shown |= {f"{name} again": _shown(store, VERBS[name], tmp_path) for name in ("task", "readiness", "find")}
+            shown |= {
+                f"{name} again": _shown(store, VERBS[name], tmp_path) for name in ("tasks.get", "readiness", "find")
+            }
             shown["ports"] = (
                 repr(store._inner._ports) + repr(store._inner.config) + repr(store._inner.health_snapshot())
             )
@@ -171,8 +185,7 @@ def test_the_embedded_library_shows_no_key(
 
 
 def test_every_verb_of_the_library_has_a_case() -> None:
-    public = {name for name, _ in inspect.getmembers(Recalld) if not name.startswith("_")}
-    assert public - OPENING == set(VERBS)
+    assert python_api(Recalld).keys() - OPENING == VERBS.keys() - {"caller", "upload_dir"}
 
 
 REMOTE = [(port, one.name) for port in KINDS for one in load_all(port) if one.remote]

@@ -15,8 +15,6 @@ from pydantic import TypeAdapter
 
 from recalld.app.config import ServerConfig, load_config
 from recalld.app.housekeeping import Housekeeping
-from recalld.app.tags_index import IndexOperations
-from recalld.app.usage import UsageOperations
 from recalld.app.worker_loop import run_job
 from recalld.domain.caller import Caller
 from recalld.infra.watchdog import Watchdog
@@ -137,7 +135,7 @@ async def test_extractive_tiers_stand_during_an_outage_and_are_replaced_after_it
             await settled(harness)
             assert "heron stood still" in await abstract(harness, HERON)
             assert (await harness.found("heron water"))[0] == HERON
-            result = (await harness.engine.task(did.task_id)).result
+            result = (await harness.engine.tasks.get(did.task_id)).result
             assert result is not None
             assert result["memories_extracted"] == {"events": 1}
             assert any(why.startswith("model: ") for why in result["degraded"])
@@ -178,7 +176,7 @@ async def test_an_archive_is_summarised_and_memories_extracted_by_the_model(tmp_
         await harness.append("s", FACT)
         did = await harness.commit("s")
         await harness.settle()
-        result = (await harness.engine.task(did.task_id)).result
+        result = (await harness.engine.tasks.get(did.task_id)).result
         assert result is not None
         assert "degraded" not in result
         assert result["memories_extracted"] == {"events": 1}
@@ -210,7 +208,7 @@ async def test_the_cap_stops_calls_and_says_so_until_the_next_day(tmp_path: Path
         did = await harness.commit("s")
         await settled(harness)
         assert len(fake.seen) == 2
-        result = (await harness.engine.task(did.task_id)).result
+        result = (await harness.engine.tasks.get(did.task_id)).result
         assert result is not None
         assert result["memories_extracted"] == {"events": 1}
         assert result["degraded"] == ["model: the daily budget of the language model is used up"]
@@ -230,7 +228,7 @@ async def test_tokens_are_capped_by_the_estimate_before_a_call(tmp_path: Path) -
         await harness.write(HERON, "The heron stood still.")
         await settled(harness)
         assert fake.seen == []
-        costs = await harness.engine.facade(UsageOperations).costs(1)
+        costs = await harness.engine.stats.usage(1)
         assert costs.budget.state == "daily budget used up"
         assert sum(row.refused for row in costs.rows) >= 1
 
@@ -276,7 +274,7 @@ async def test_an_embedder_behind_a_network_is_counted_too(tmp_path: Path) -> No
     async with provider() as fake, harness_at(tmp_path, embedder={**section, "base_url": fake.url}) as harness:
         await harness.write(HERON, "The heron stood still.")
         await harness.settle()
-        (row,) = (await harness.engine.facade(UsageOperations).costs(1)).rows
+        (row,) = (await harness.engine.stats.usage(1)).rows
         assert (row.provider, row.operation, row.calls) == ("openai:e", "embed", len(fake.seen))
         assert row.tokens_in > 0
 
@@ -285,7 +283,7 @@ async def test_a_store_without_a_writer_has_no_pending_tiers(harness: Harness) -
     await harness.write(HERON, "The heron stood still.")
     await harness.settle()
     assert (await harness.queue("enrich")).done == 0
-    costs = await harness.engine.facade(UsageOperations).costs(7)
+    costs = await harness.engine.stats.usage(7)
     assert (costs.rows, costs.budget.state) == ([], "not_configured")
 
 
@@ -310,9 +308,7 @@ async def test_a_text_the_model_could_not_read_is_taken_up_by_a_reindex(tmp_path
         await harness.write(OWN, "My own notes on storks.")
         await harness.settle()
         fake.says = says
-        await harness.engine.facade(IndexOperations).reindex(
-            "viking://user/default/resources", mode="semantic_and_vectors"
-        )
+        await harness.engine.index.reindex("viking://user/default/resources", mode="semantic_and_vectors")
         await harness.settle()
         assert await abstract(harness, OWN) == "zanzibar Name: own.md"
 

@@ -87,7 +87,7 @@ async def test_memories_lie_under_the_day_of_their_own_stamp(harness: Harness) -
 async def test_a_session_may_be_named_in_any_script(harness: Harness, session: str) -> None:
     await harness.append(session, "The blue door is on Elm Street.")
     assert (await harness.found("blue door"))[0].startswith(f"viking://user/default/sessions/{session}")
-    assert (await harness.engine.session(session)).id == session
+    assert (await harness.engine.sessions.get(session)).id == session
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,6 @@ import pytest
 
 from recalld.adapters.sqlite.database.migration import copies
 from recalld.app.engine import Engine
-from recalld.app.history import HistoryOperations
-from recalld.app.snapshots import SnapshotOperations
 from recalld.domain.job import TaskStatus
 from tests.architecture.project import ROOT
 
@@ -40,7 +38,7 @@ async def main(data):
     (source / "stork.md").write_text("the stork flew off")
     async with Engine.open(pathlib.Path(data), worker="none", embedder={"kind": "hash"}) as engine:  # its jobs are left
         await engine.write("viking://resources/larger.md", "a word of the pelican\\n" * 8000)
-        await engine.session_commit("s")
+        await engine.sessions.commit("s")
         await engine.add(source)
 
 asyncio.run(main(sys.argv[1]))
@@ -74,7 +72,7 @@ async def test_a_store_of_an_earlier_commit_opens_migrates_and_answers(commit: s
             await engine.wait(timeout_s=60)  # jobs that the earlier version left
             assert (await engine.find("stork")).hits[0].uri.name == "stork.md"
             assert (await engine.find("pelican")).hits[0].uri.name == "larger.md"
-            assert (await engine.session("s")).commit_count == 1
+            assert (await engine.sessions.get("s")).commit_count == 1
             assert not any(queue.dead for queue in await engine.queues())
             await engine.write("viking://resources/new.md", f"written after {start + 1} starts")
             assert await engine.check() == []
@@ -96,16 +94,16 @@ async def test_a_packed_store_of_a_former_commit_opens_answers_and_does_its_jobs
     async with Engine.open(tmp_path / "data", worker="inside", embedder={"kind": "hash"}) as engine:
         await engine.wait(timeout_s=60)
         assert not any(q.pending or q.running or q.dead for q in await engine.queues())
-        assert {t.status for t in await engine.tasks()} == {TaskStatus.COMPLETED}
+        assert {t.status for t in await engine.tasks.list()} == {TaskStatus.COMPLETED}
         for n, place in ((0, "f0.md"), (1, "f1.md"), (2, "f2.md"), (4, "deep/moved.md")):
             assert (await engine.read(f"viking://resources/{place}")).endswith("lorem ipsum")
             assert (await engine.find(f"uniqueword{n}")).hits[0].uri.name == place.rpartition("/")[2]
         assert (await engine.find("egrets")).hits[0].uri.name == "waits.md"
         assert (await engine.find("heron")).hits[0].uri.name == "m1.md"
         assert (await engine.find("oolong")).hits[0].uri.name == "tea.md"
-        assert [a.state for a in await engine.archives("s")] == ["done", "done"]
+        assert [a.state for a in await engine.sessions.archives("s")] == ["done", "done"]
         assert "f3.md" not in {hit.uri.name for hit in (await engine.find("uniqueword3")).hits}
-        assert [s.message for s in await engine.facade(SnapshotOperations).log()] == ["before the upgrade"]
-        await engine.facade(HistoryOperations).undo()
+        assert [s.message for s in await engine.snapshots.log()] == ["before the upgrade"]
+        await engine.history.undo()
         assert (await engine.read("viking://resources/f3.md")).endswith("lorem ipsum")
         assert await engine.check() == []

@@ -28,10 +28,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
         with Client(urls[0]) as client:
             client.write(f"{DOCS}/tea.md", "Ana drinks oolong at dawn.\n")
             client.write("viking://user/default/memories/preferences/ana/tea.md", "Ana likes oolong.\n")
-            client.append("trip", [{"role": "user", "content": "I moved to Lisbon"}])
-            client.session_commit("trip")
+            client.sessions.append("trip", [{"role": "user", "content": "I moved to Lisbon"}])
+            client.sessions.commit("trip")
             client.wait()
-            client.append("trip", [{"role": "assistant", "content": "How is it there?"}])
+            client.sessions.append("trip", [{"role": "assistant", "content": "How is it there?"}])
             client.wait()
         yield urls
 
@@ -79,7 +79,7 @@ def test_a_backup_is_restored_as_another_account(servers: tuple[str, str], run: 
     done = run("restore", str(file), "--url", empty, "--account", "acme")
     assert (done["sessions"], done["messages"]) == (1, 2)
     with Client(empty, account="acme") as client:
-        assert client.session("trip")["commit_count"] == 1
+        assert client.sessions.get("trip")["commit_count"] == 1
         assert client.read(f"{DOCS}/tea.md") == "Ana drinks oolong at dawn.\n"
 
 
@@ -87,7 +87,7 @@ def brought(url: str, account: str, quiet: int = 0) -> None:
     with Client(url, account=account) as client:
         assert client.read(f"{DOCS}/tea.md") == "Ana drinks oolong at dawn.\n"
         assert "oolong" in client.read("viking://user/default/memories/preferences/ana/tea.md")
-        session = client.session("trip")
+        session = client.sessions.get("trip")
         assert (session["message_count"], session["total_message_count"], session["commit_count"]) == (
             1 + quiet,
             2 + quiet,

@@ -17,7 +17,7 @@ from recalld.surfaces.cli.main import main
 from scripts.demo_server import Server, served
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/getting-started.md", "docs/embedded.md", "docs/cli.md")
+PAGES = ("README.md", "docs/getting-started.md", "docs/embedded.md", "docs/python.md", "docs/cli.md")
 # Said to a shell, or running until stopped; the fixture stands for the server.
 NOT_RUN = ("pip install", "export ", "recalld serve", "recalld doctor")
 

@@ -11,7 +11,6 @@ import pytest
 from recalld.app.config import load_config
 from recalld.app.engine import Engine
 from recalld.app.housekeeping import Housekeeping
-from recalld.app.usage import UsageOperations
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Invalid
 from recalld.infra.watchdog import Watchdog
@@ -119,9 +118,7 @@ async def test_questions_and_second_looks_stop_at_their_days_budget_and_are_coun
             keeper = Housekeeping(engine._ports, engine.config, Watchdog())
             await engine.write(HERON, "the heron stood still by the water", wait=True)
             await keeper.round()
-            (before,) = [
-                day for day in (await engine.facade(UsageOperations).costs(1)).days if day.provider == "openai:m"
-            ]
+            (before,) = [day for day in (await engine.stats.usage(1)).days if day.provider == "openai:m"]
             lacked = [(await engine.search(f"heron number {n}")).degraded for n in range(8)]
             allowed_calls = 8 - before.calls_today
             assert lacked == [
@@ -130,7 +127,7 @@ async def test_questions_and_second_looks_stop_at_their_days_budget_and_are_coun
             await keeper.round()
             reasons = keeper.readiness().reasons
             assert {"embedding: daily budget used up", "reranker: daily budget used up"} <= set(reasons)
-            costs = await engine.facade(UsageOperations).costs(1)
+            costs = await engine.stats.usage(1)
             counted = {(row.provider, row.operation): (row.calls, row.refused) for row in costs.rows}
             assert counted["openai:m", "embed"] == (before.calls_today, 0)
             assert counted["openai:m", "question"] == (allowed_calls, 8 - allowed_calls)

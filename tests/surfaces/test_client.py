@@ -225,7 +225,7 @@ def test_a_write_is_not_repeated_when_the_server_is_busy(wire: Wire, client: Cli
 def test_messages_carry_ids_so_that_a_repeated_append_adds_nothing(wire: Wire, client: Client) -> None:
     added = Canned(200, {"status": "ok", "result": {"added": 1, "message_count": 1, "pending_tokens": 1}})
     wire.put("POST /api/v1/sessions/s/messages/batch", _BUSY, added)
-    client.append("s", [{"role": "user", "content": "hello"}])
+    client.sessions.append("s", [{"role": "user", "content": "hello"}])
     first, second = (request.body["messages"][0]["id"] for request in wire.requests)
     assert first == second != ""
 
@@ -233,7 +233,7 @@ def test_messages_carry_ids_so_that_a_repeated_append_adds_nothing(wire: Wire, c
 def test_more_than_a_hundred_messages_go_in_several_calls(wire: Wire, client: Client) -> None:
     for count in (100, 100, 50):
         wire.put("POST /api/v1/sessions/s/messages/batch", Canned(200, {"status": "ok", "result": {"added": count}}))
-    assert client.append("s", [{"role": "user", "content": str(n)} for n in range(250)])["added"] == 250
+    assert client.sessions.append("s", [{"role": "user", "content": str(n)} for n in range(250)])["added"] == 250
     sent = [message["content"] for request in wire.requests for message in request.body["messages"]]
     assert sent == [str(n) for n in range(250)]
 
@@ -287,7 +287,7 @@ def test_waiting_for_a_task_ends_when_it_has_ended(wire: Wire, client: Client, p
     for status in ("pending", "running", "completed"):
         wire.ok("GET /api/v1/tasks/t", {"task_id": "t", "status": status})
     seen: list[str] = []
-    assert client.task_wait("t", on_state=lambda task: seen.append(task["status"]))["status"] == "completed"
+    assert client.tasks.wait("t", on_state=lambda task: seen.append(task["status"]))["status"] == "completed"
     assert seen == ["pending", "running", "completed"]
     assert len(pauses) == 2
 

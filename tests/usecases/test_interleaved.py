@@ -7,9 +7,7 @@ The verbs are enumerated from ``app``: one without a case here fails the last te
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import inspect
-import pkgutil
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,18 +15,7 @@ from typing import Any
 
 import pytest
 
-import recalld.app
 from recalld.app.admin import AdminOperations
-from recalld.app.default_locations import LocationOperations
-from recalld.app.history import HistoryOperations
-from recalld.app.packs import PackOperations
-from recalld.app.privacy import PrivacyOperations
-from recalld.app.sessions import SessionOperations
-from recalld.app.skills import SkillOperations
-from recalld.app.snapshots import SnapshotOperations
-from recalld.app.stats import StatsOperations
-from recalld.app.tags_index import IndexOperations
-from recalld.app.usage import UsageOperations
 from recalld.app.workspace import Workspace
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Conflict, Invalid, NotFound
@@ -36,6 +23,7 @@ from recalld.ports.bundle import Ports
 from recalld.usecases.skill.queries import SkillView
 from tests.harness import Harness
 from tests.interleaving import Gate, gated
+from tests.python_api import operation, python_api
 
 DIR, NOTE, OTHER = "viking://resources/n", "viking://resources/n/tea.md", "viking://resources/n/b.md"
 SKILL = "---\nname: fern\ndescription: Waters the fern.\n---\n\nWater it.\n"
@@ -52,24 +40,24 @@ TREE: tuple[Act, ...] = (
     lambda w: w.mv(DIR, "viking://resources/m"),
 )
 TALK: tuple[Act, ...] = (
-    lambda w: w.append("s", [{"role": "user", "content": "theirs"}]),
-    lambda w: w.session_commit("s"),
-    lambda w: w.session_delete("s"),
+    lambda w: w.sessions.append("s", [{"role": "user", "content": "theirs"}]),
+    lambda w: w.sessions.commit("s"),
+    lambda w: w.sessions.delete("s"),
 )
 PRIVATE: tuple[Act, ...] = (
-    lambda w: w.facade(PrivacyOperations).upsert("skill", "fern", {"n": 9}),
+    lambda w: w.privacy.upsert("skill", "fern", {"n": 9}),
     lambda w: w.rm("viking://~/privacy/skill/fern", recursive=True),
 )
 SKILLS: tuple[Act, ...] = (
-    lambda w: w.facade(SkillOperations).add(SKILL.replace("Water it", "Water it twice")),
-    lambda w: w.facade(SkillOperations).remove("fern"),
+    lambda w: w.skills.add(SKILL.replace("Water it", "Water it twice")),
+    lambda w: w.skills.remove("fern"),
 )
 MEMBERS: tuple[Act, ...] = (
-    lambda w: w.facade(AdminOperations).set_account(w.caller.account, {"theirs": 1}),
-    lambda w: w.facade(AdminOperations).set_member(w.caller.account, "ana", {"theirs": 1}),
+    lambda w: w.admin.set_account_settings(w.caller.account, {"theirs": 1}),
+    lambda w: w.admin.set_user_settings(w.caller.account, "ana", {"theirs": 1}),
 )
-PLACES: tuple[Act, ...] = (lambda w: w.facade(LocationOperations).choose({"skill_uri": "viking://agent/skills"}),)
-SAVED: tuple[Act, ...] = (*TREE[:1], lambda w: w.facade(SnapshotOperations).commit("theirs"))
+PLACES: tuple[Act, ...] = (lambda w: w.locations.set({"skill_uri": "viking://agent/skills"}),)
+SAVED: tuple[Act, ...] = (*TREE[:1], lambda w: w.snapshots.commit("theirs"))
 
 
 @dataclass(frozen=True)
@@ -81,156 +69,149 @@ class Case:
     answers: bool = True
 
 
-def _verbs(kind: Any, name: str, *args: Any, **more: Any) -> Act:
-    return lambda w: getattr(w.facade(kind), name)(*args, **more)
-
-
 def _own(name: str, *args: Any, **more: Any) -> Act:
-    return lambda w: getattr(w, name)(*args, **more)
+    return lambda w: operation(name)(w)(*args, **more)
 
 
 def _account(name: str, *args: Any, **more: Any) -> Act:
-    return lambda w: getattr(w.facade(AdminOperations), name)(w.caller.account, *args, **more)
+    return lambda w: getattr(w.admin, name)(w.caller.account, *args, **more)
 
 
 async def _created(w: Workspace, uri: str) -> int:
     """The seq of the entry that made a file, whatever became of it; 0 if the log knows of none."""
-    page = await w.facade(HistoryOperations).log(ops=["create"], limit=1_000)
+    page = await w.history.log(ops=["create"], limit=1_000)
     return next((e.seq for e in page.entries if e.uri == uri), 0)
 
 
 async def _undo_creation(w: Workspace) -> Any:
-    return await w.facade(HistoryOperations).undo(seq=await _created(w, OTHER))
+    return await w.history.undo(seq=await _created(w, OTHER))
 
 
 async def _restore_first(w: Workspace) -> Any:
-    return await w.facade(HistoryOperations).restore(DIR, str(await _created(w, OTHER)))
+    return await w.history.restore(DIR, str(await _created(w, OTHER)))
 
 
 CASES: dict[str, Case] = {
-    "Workspace.stat": Case(_own("stat", NOTE)),
-    "Workspace.ls": Case(_own("ls", DIR)),
-    "Workspace.tree": Case(_own("tree", DIR)),
-    "Workspace.read": Case(_own("read", NOTE)),
-    "Workspace.read_page": Case(_own("read_page", NOTE, chars_max=1_000)),
-    "Workspace.read_bytes": Case(_own("read_bytes", NOTE)),
-    "Workspace.abstract": Case(_own("abstract", DIR)),
-    "Workspace.overview": Case(_own("overview", DIR)),
-    "Workspace.write": Case(_own("write", NOTE, "mine\n", mode="append")),
-    "Workspace.edit": Case(_own("edit", NOTE, "one\n", "one\nmine\n")),
-    "Workspace.write_many": Case(
+    "stat": Case(_own("stat", NOTE)),
+    "ls": Case(_own("ls", DIR)),
+    "tree": Case(_own("tree", DIR)),
+    "read": Case(_own("read", NOTE)),
+    "read_page": Case(_own("read_page", NOTE, chars_max=1_000)),
+    "read_bytes": Case(_own("read_bytes", NOTE)),
+    "abstract": Case(_own("abstract", DIR)),
+    "overview": Case(_own("overview", DIR)),
+    "write": Case(_own("write", NOTE, "mine\n", mode="append")),
+    "edit": Case(_own("edit", NOTE, "one\n", "one\nmine\n")),
+    "write_many": Case(
         lambda w: w.write_many(
             DIR, [w.operation(NOTE, b"mine\n", "append"), w.operation(OTHER, b"x", "upsert")], wait=False
         )
     ),
-    "Workspace.mkdir": Case(_own("mkdir", f"{DIR}/new", description="mine")),
-    "Workspace.rm": Case(_own("rm", NOTE)),
-    "Workspace.mv": Case(_own("mv", NOTE, "viking://resources/moved.md")),
-    "Workspace.cp": Case(_own("cp", NOTE, "viking://resources/copied.md")),
-    "Workspace.grep": Case(_own("grep", DIR, "one|theirs"), TREE[:1]),
-    "Workspace.glob": Case(_own("glob", "**/*.md", DIR), TREE[1:2]),
-    "Workspace.count": Case(_own("count", DIR)),
-    "Workspace.session_new": Case(_own("session_new", "fresh"), TALK),
-    "Workspace.session": Case(_own("session", "s"), TALK),
-    "Workspace.session_configure": Case(_own("session_configure", "s", {"a": 1}), TALK),
-    "Workspace.sessions": Case(_own("sessions"), TALK),
-    "Workspace.append": Case(_own("append", "s", [{"role": "user", "content": "mine"}]), TALK[:2], answers=False),
-    "Workspace.session_commit": Case(_own("session_commit", "s"), TALK, answers=False),
-    "Workspace.session_context": Case(_own("session_context", "s"), TALK),
-    "Workspace.archives": Case(_own("archives", "s"), TALK),
-    "Workspace.archive": Case(_own("archive", "s", "archive_001"), TALK),
-    "Workspace.session_delete": Case(_own("session_delete", "s"), TALK[:2]),
-    "Workspace.session_used": Case(_own("session_used", "s", skills=1), TALK),
-    "Workspace.tasks": Case(_own("tasks"), TALK[1:2]),
-    "AdminOperations.account": Case(_account("account"), MEMBERS),
-    "AdminOperations.members": Case(_account("members", limit=10), MEMBERS),
-    "AdminOperations.member": Case(_account("member", "ana"), MEMBERS),
-    "AdminOperations.enrol": Case(
-        _account("enrol", "ben", role="user", seed=None, settings={}), MEMBERS, answers=False
+    "mkdir": Case(_own("mkdir", f"{DIR}/new", description="mine")),
+    "rm": Case(_own("rm", NOTE)),
+    "mv": Case(_own("mv", NOTE, "viking://resources/moved.md")),
+    "cp": Case(_own("cp", NOTE, "viking://resources/copied.md")),
+    "grep": Case(_own("grep", DIR, "one|theirs"), TREE[:1]),
+    "glob": Case(_own("glob", "**/*.md", DIR), TREE[1:2]),
+    "count": Case(_own("count", DIR)),
+    "sessions.create": Case(_own("sessions.create", "fresh"), TALK),
+    "sessions.get": Case(_own("sessions.get", "s"), TALK),
+    "sessions.list": Case(_own("sessions.list"), TALK),
+    "sessions.append": Case(
+        _own("sessions.append", "s", [{"role": "user", "content": "mine"}]), TALK[:2], answers=False
     ),
-    "AdminOperations.remove_member": Case(_account("remove_member", "ana"), MEMBERS),
-    "AdminOperations.set_account": Case(_account("set_account", {"mine": 1}), MEMBERS),
-    "AdminOperations.set_member": Case(_account("set_member", "ana", {"mine": 1}), MEMBERS),
-    "AdminOperations.renew_key": Case(_account("renew_key", "ana", seed=None), MEMBERS, answers=False),
-    "HistoryOperations.log": Case(_verbs(HistoryOperations, "log"), answers=False),
-    "HistoryOperations.versions": Case(_verbs(HistoryOperations, "versions", NOTE), answers=False),
-    "HistoryOperations.read_at": Case(_verbs(HistoryOperations, "read_at", NOTE, "999999999")),
-    "HistoryOperations.diff": Case(_verbs(HistoryOperations, "diff", NOTE, since="1", to="999999999"), answers=False),
-    "HistoryOperations.restore": Case(_restore_first, TREE, answers=False),
-    "HistoryOperations.undo": Case(_undo_creation, TREE, answers=False),
-    "StatsOperations.memories": Case(_verbs(StatsOperations, "memories")),
-    "StatsOperations.count": Case(_verbs(StatsOperations, "count", DIR)),
-    "StatsOperations.vectors": Case(_verbs(StatsOperations, "vectors"), TREE[:1], answers=False),
-    "LocationOperations.locations": Case(_verbs(LocationOperations, "locations"), PLACES),
-    "LocationOperations.choose": Case(
-        _verbs(LocationOperations, "choose", {"resource_uri": "viking://resources/in"}), PLACES
+    "sessions.commit": Case(_own("sessions.commit", "s"), TALK, answers=False),
+    "sessions.context": Case(_own("sessions.context", "s"), TALK),
+    "sessions.archives": Case(_own("sessions.archives", "s"), TALK),
+    "sessions.archive": Case(_own("sessions.archive", "s", "archive_001"), TALK),
+    "sessions.delete": Case(_own("sessions.delete", "s"), TALK[:2]),
+    "sessions.mark_used": Case(_own("sessions.mark_used", "s", skills=1), TALK),
+    "tasks.list": Case(_own("tasks.list"), TALK[1:2]),
+    "admin.account": Case(_account("account"), MEMBERS),
+    "admin.users": Case(_account("users", limit=10), MEMBERS),
+    "admin.user": Case(_account("user", "ana"), MEMBERS),
+    "admin.create_user": Case(
+        _account("create_user", "ben", role="user", seed=None, settings={}), MEMBERS, answers=False
     ),
-    "LocationOperations.reset": Case(_verbs(LocationOperations, "reset"), PLACES),
-    "PackOperations.fetch": Case(_verbs(PackOperations, "fetch", NOTE), answers=False),
-    "PrivacyOperations.categories": Case(_verbs(PrivacyOperations, "categories"), PRIVATE),
-    "PrivacyOperations.targets": Case(_verbs(PrivacyOperations, "targets", "skill"), PRIVATE),
-    "PrivacyOperations.config": Case(_verbs(PrivacyOperations, "config", "skill", "fern"), PRIVATE),
-    "PrivacyOperations.versions": Case(_verbs(PrivacyOperations, "versions", "skill", "fern"), PRIVATE),
-    "PrivacyOperations.version": Case(_verbs(PrivacyOperations, "version", "skill", "fern", 1), PRIVATE),
-    "PrivacyOperations.upsert": Case(_verbs(PrivacyOperations, "upsert", "skill", "fern", {"n": 2}), PRIVATE),
-    "PrivacyOperations.activate": Case(_verbs(PrivacyOperations, "activate", "skill", "fern", 1), PRIVATE),
-    "PrivacyOperations.tree": Case(_verbs(PrivacyOperations, "tree"), PRIVATE),
-    "PrivacyOperations.fields": Case(_verbs(PrivacyOperations, "fields", "skill", "fern"), PRIVATE),
-    "PrivacyOperations.field": Case(_verbs(PrivacyOperations, "field", "skill", "fern", "n"), PRIVATE),
-    "PrivacyOperations.resolve": Case(_verbs(PrivacyOperations, "resolve", "viking://~/privacy/skill/fern/n"), PRIVATE),
-    "PrivacyOperations.remove_field": Case(_verbs(PrivacyOperations, "remove_field", "skill", "fern", "n"), PRIVATE),
-    "PrivacyOperations.remove": Case(_verbs(PrivacyOperations, "remove", "skill", "fern"), PRIVATE),
-    "SkillOperations.add": Case(_verbs(SkillOperations, "add", SKILL.replace("it.", "it now.")), SKILLS),
-    "SkillOperations.show": Case(_verbs(SkillOperations, "show", "fern", SkillView()), SKILLS[1:]),
-    "SkillOperations.remove": Case(_verbs(SkillOperations, "remove", "fern"), SKILLS[:1], answers=False),
-    "SkillOperations.list": Case(_verbs(SkillOperations, "list"), SKILLS),
-    "SnapshotOperations.commit": Case(_verbs(SnapshotOperations, "commit", "mine"), SAVED, answers=False),
-    "SnapshotOperations.log": Case(_verbs(SnapshotOperations, "log"), SAVED, answers=False),
-    "SnapshotOperations.ignore": Case(_verbs(SnapshotOperations, "ignore"), SAVED),
-    "SnapshotOperations.set_ignore": Case(_verbs(SnapshotOperations, "set_ignore", "*.tmp"), SAVED),
-    "SessionOperations.configure": Case(_verbs(SessionOperations, "configure", "s", {"a": 1}), TALK),
-    "SessionOperations.extract": Case(_verbs(SessionOperations, "extract", "s"), TALK[:1], answers=False),
-    "SessionOperations.tool_results": Case(_verbs(SessionOperations, "tool_results", "s"), TALK),
-    "IndexOperations.attributes": Case(_verbs(IndexOperations, "attributes", NOTE)),
-    "IndexOperations.set_tags": Case(
-        _verbs(IndexOperations, "set_tags", DIR, ["a=1"], recursive=True), TREE[:2], answers=False
-    ),
-    "IndexOperations.consistency": Case(_verbs(IndexOperations, "consistency", DIR), TREE[1:2]),
-    "IndexOperations.would_prune": Case(_verbs(IndexOperations, "would_prune", DIR), TREE[:1], answers=False),
-    "IndexOperations.reindex": Case(_verbs(IndexOperations, "reindex", "viking://~"), TREE[:1], answers=False),
-    "UsageOperations.costs": Case(_verbs(UsageOperations, "costs", 1), TREE[:1]),
+    "admin.delete_user": Case(_account("delete_user", "ana"), MEMBERS),
+    "admin.set_account_settings": Case(_account("set_account_settings", {"mine": 1}), MEMBERS),
+    "admin.set_user_settings": Case(_account("set_user_settings", "ana", {"mine": 1}), MEMBERS),
+    "admin.renew_key": Case(_account("renew_key", "ana", seed=None), MEMBERS, answers=False),
+    "history.log": Case(_own("history.log"), answers=False),
+    "history.versions": Case(_own("history.versions", NOTE), answers=False),
+    "history.read_at": Case(_own("history.read_at", NOTE, "999999999")),
+    "history.diff": Case(_own("history.diff", NOTE, since="1", to="999999999"), answers=False),
+    "history.restore": Case(_restore_first, TREE, answers=False),
+    "history.undo": Case(_undo_creation, TREE, answers=False),
+    "stats.memories": Case(_own("stats.memories")),
+    "stats.count": Case(_own("stats.count", DIR)),
+    "stats.vectors": Case(_own("stats.vectors"), TREE[:1], answers=False),
+    "locations.get": Case(_own("locations.get"), PLACES),
+    "locations.set": Case(_own("locations.set", {"resource_uri": "viking://resources/in"}), PLACES),
+    "locations.reset": Case(_own("locations.reset"), PLACES),
+    "download": Case(_own("download", NOTE), answers=False),
+    "privacy.categories": Case(_own("privacy.categories"), PRIVATE),
+    "privacy.targets": Case(_own("privacy.targets", "skill"), PRIVATE),
+    "privacy.config": Case(_own("privacy.config", "skill", "fern"), PRIVATE),
+    "privacy.versions": Case(_own("privacy.versions", "skill", "fern"), PRIVATE),
+    "privacy.version": Case(_own("privacy.version", "skill", "fern", 1), PRIVATE),
+    "privacy.upsert": Case(_own("privacy.upsert", "skill", "fern", {"n": 2}), PRIVATE),
+    "privacy.activate": Case(_own("privacy.activate", "skill", "fern", 1), PRIVATE),
+    "privacy.tree": Case(_own("privacy.tree"), PRIVATE),
+    "privacy.fields": Case(_own("privacy.fields", "skill", "fern"), PRIVATE),
+    "privacy.field": Case(_own("privacy.field", "skill", "fern", "n"), PRIVATE),
+    "privacy.resolve": Case(_own("privacy.resolve", "viking://~/privacy/skill/fern/n"), PRIVATE),
+    "privacy.remove_field": Case(_own("privacy.remove_field", "skill", "fern", "n"), PRIVATE),
+    "privacy.remove": Case(_own("privacy.remove", "skill", "fern"), PRIVATE),
+    "skills.add": Case(_own("skills.add", SKILL.replace("it.", "it now.")), SKILLS),
+    "skills.show": Case(_own("skills.show", "fern", SkillView()), SKILLS[1:]),
+    "skills.remove": Case(_own("skills.remove", "fern"), SKILLS[:1], answers=False),
+    "skills.list": Case(_own("skills.list"), SKILLS),
+    "snapshots.commit": Case(_own("snapshots.commit", "mine"), SAVED, answers=False),
+    "snapshots.log": Case(_own("snapshots.log"), SAVED, answers=False),
+    "snapshots.read_ignore": Case(_own("snapshots.read_ignore"), SAVED),
+    "snapshots.write_ignore": Case(_own("snapshots.write_ignore", "*.tmp"), SAVED),
+    "sessions.configure": Case(_own("sessions.configure", "s", {"a": 1}), TALK),
+    "sessions.extract": Case(_own("sessions.extract", "s"), TALK[:1], answers=False),
+    "sessions.tool_results": Case(_own("sessions.tool_results", "s"), TALK),
+    "index.attributes": Case(_own("index.attributes", NOTE)),
+    "index.set_tags": Case(_own("index.set_tags", DIR, ["a=1"], recursive=True), TREE[:2], answers=False),
+    "index.consistency": Case(_own("index.consistency", DIR), TREE[1:2]),
+    "index.would_prune": Case(_own("index.would_prune", DIR), TREE[:1], answers=False),
+    "index.reindex": Case(_own("index.reindex", "viking://~"), TREE[:1], answers=False),
+    "stats.usage": Case(_own("stats.usage", 1), TREE[:1]),
 }
 OTHERWISE = {
-    "Workspace.find": "reads the index through caches that follow the log; tests/usecases/find",
-    "Workspace.search": "as find",
-    "Workspace.assemble": "as find; what it writes is NoteRecall, one operation",
-    "Workspace.task": "one read",
-    "Workspace.cancel": "one operation of the writer; tests/usecases/maintenance/test_cancel.py",
-    "Workspace.wait": "waits for others by its nature",
-    "AdminOperations.make_account": "one operation, then the first member's folders",
-    "AdminOperations.accounts": "one read of all accounts, those of other cases among them",
-    "AdminOperations.remove_account": "as remove_member",
-    "AdminOperations.set_role": "one operation of the writer",
-    "StatsOperations.pieces": "one page of the index",
-    "SkillOperations.store": "what add calls",
-    "SkillOperations.packages": "does not touch the store",
-    "SkillOperations.usable": "does not touch the store",
-    "SkillOperations.of_answer": "reads what find gave",
-    "SkillOperations.judge": "does not touch the store",
-    "SessionOperations.tool_result": "one read of what never changes",
-    "SessionOperations.search_tool_result": "one read of what never changes",
+    "find": "reads the index through caches that follow the log; tests/usecases/find",
+    "search": "as find",
+    "assemble": "as find; what it writes is NoteRecall, one operation",
+    "tasks.get": "one read",
+    "tasks.cancel": "one operation of the writer; tests/usecases/maintenance/test_cancel.py",
+    "wait": "waits for others by its nature",
+    "admin.create_account": "one operation, then the first member's folders",
+    "admin.accounts": "one read of all accounts, those of other cases among them",
+    "admin.delete_account": "as delete_user",
+    "admin.set_role": "one operation of the writer",
+    "stats.scroll": "one page of the index",
+    "skills.store": "what add calls",
+    "skills.packages": "does not touch the store",
+    "skills.usable": "does not touch the store",
+    "skills.of_answer": "reads what find gave",
+    "skills.validate": "does not touch the store",
+    "sessions.tool_result": "one read of what never changes",
+    "sessions.search_tool_result": "one read of what never changes",
     **dict.fromkeys(
-        (f"PackOperations.{name}" for name in ("export", "backup", "import_pack", "restore")),
+        ("packs.export", "packs.backup", "packs.import_", "packs.restore"),
         "many commits or reads by design; tests/usecases/pack/test_interrupted.py",
     ),
     **dict.fromkeys(
-        (f"SnapshotOperations.{name}" for name in ("show", "show_file", "versions", "diff", "diff_paths")),
+        (f"snapshots.{name}" for name in ("show", "show_file", "versions", "diff", "diff_paths")),
         "reads what never changes: places in the log",
     ),
-    "SnapshotOperations.restore": "many commits by design, each on a condition; tests/usecases/snapshot",
-    "HistoryOperations.seq_of": "one read",
-    "HistoryOperations.purge": "what housekeeping does every hour, for another age",
-    **dict.fromkeys(("ImportOperations.add", "Importing.add"), "tests/usecases/add"),
+    "snapshots.restore": "many commits by design, each on a condition; tests/usecases/snapshot",
+    "history.seq_of": "one read",
+    "history.purge": "what housekeeping does every hour, for another age",
+    "add": "tests/usecases/add",
 }
 
 
@@ -250,13 +231,13 @@ async def furnished(harness: Harness, number: int) -> Workspace:
     """An account of its own with one of everything."""
     name = f"acc{number:04d}"
     root = AdminOperations(harness.ports, Caller("default", "root", Role.ROOT))
-    await root.make_account(name, "ana", seed=None, settings={})
+    await root.create_account(name, "ana", seed=None, settings={})
     w = Workspace(harness.ports, Caller(name, "ana", Role.ADMIN), 5.0)
     await w.write(NOTE, "one\n")
     await w.write(OTHER, "two\n")
-    await w.append("s", [{"role": "user", "content": f"message {i}", "id": f"m{i}"} for i in range(3)])
-    await w.facade(PrivacyOperations).upsert("skill", "fern", {"n": 1})
-    await w.facade(SkillOperations).add(SKILL)
+    await w.sessions.append("s", [{"role": "user", "content": f"message {i}", "id": f"m{i}"} for i in range(3)])
+    await w.privacy.upsert("skill", "fern", {"n": 1})
+    await w.skills.add(SKILL)
     return w
 
 
@@ -277,7 +258,7 @@ async def state(w: Workspace) -> Any:
     found["settings"] = (
         member and member.settings,
         account and account.settings,
-        await w.facade(SnapshotOperations).ignore(),
+        await w.snapshots.read_ignore(),
     )
     return plain(found, w.caller.account)
 
@@ -347,23 +328,7 @@ async def test_its_outcome_is_that_of_some_serial_order(harness: Harness, name: 
             raise AssertionError(f"{name} has no end")
 
 
-def verbs_of_app() -> set[str]:
-    found = set()
-    for module in pkgutil.iter_modules(recalld.app.__path__):
-        loaded = importlib.import_module(f"recalld.app.{module.name}")
-        for kind in vars(loaded).values():
-            named = inspect.isclass(kind) and kind.__module__ == loaded.__name__
-            if named and (
-                kind is Workspace or (kind.__name__.endswith("Operations") and not kind.__name__.startswith("_"))
-            ):
-                found |= {
-                    f"{kind.__name__}.{name}"
-                    for name, call in vars(kind).items()
-                    if inspect.iscoroutinefunction(call) and not name.startswith("_")
-                }
-    return found
-
-
 def test_every_verb_has_a_case_or_a_reason() -> None:
-    assert verbs_of_app() - CASES.keys() - OTHERWISE.keys() == set()
-    assert not CASES.keys() - verbs_of_app()
+    verbs = {name for name, method in python_api().items() if inspect.iscoroutinefunction(method)}
+    assert verbs - CASES.keys() - OTHERWISE.keys() == set()
+    assert not CASES.keys() - verbs

@@ -84,9 +84,9 @@ async def test_a_long_session(harness: Harness, costs: Costs, size: int) -> None
     async def look() -> dict[str, int]:
         return await costs.each(
             append=lambda: harness.append("long", "one more"),
-            session=lambda: harness.engine.session("long"),
-            sessions=lambda: harness.engine.sessions(),
-            context=lambda: harness.engine.session_context("long", token_budget=40),
+            session=lambda: harness.engine.sessions.get("long"),
+            sessions=lambda: harness.engine.sessions.list(),
+            context=lambda: harness.engine.sessions.context("long", token_budget=40),
             recall=lambda: harness.engine.search("amber", session_id="long", limit=2, target_uri="viking://resources"),
         )
 
@@ -108,12 +108,12 @@ async def test_a_session_of_many_commits(harness: Harness, costs: Costs, commits
         spent = await costs.each(
             commit=lambda: one(number),
             learn=harness.settle,
-            context=lambda: harness.engine.session_context("long"),
-            archive=lambda: harness.engine.archive("long", "archive_002"),
+            context=lambda: harness.engine.sessions.context("long"),
+            archive=lambda: harness.engine.sessions.archive("long", "archive_002"),
             root=lambda: harness.engine.ls("viking://~/sessions/long"),
             view=lambda: harness.engine.read("viking://~/sessions/long/history/archive_002/.overview.md"),
             live=lambda: harness.engine.read("viking://~/sessions/long/messages.jsonl"),
-            sessions=lambda: harness.engine.sessions(),
+            sessions=lambda: harness.engine.sessions.list(),
         )
         return spent
 

@@ -158,22 +158,22 @@ def _session_policy(config: Config) -> SessionPolicy:
 
 def _embedder(config: Config) -> Embedder | None:
     section = config.embedder
-    adapter: Embedder | None = make("embedder", section.kind, section.options())
-    if adapter is None or not load("embedder", section.kind).remote:
-        return adapter
-    client, meter = _around("embedder", adapter.name, "question", section)
+    embedder: Embedder | None = make("embedder", section.kind, section.options())
+    if embedder is None or not load("embedder", section.kind).remote:
+        return embedder
+    client, meter = _around("embedder", embedder.name, "question", section)
     return ResilientEmbedder(
-        adapter, client, meter, SystemClock(), deadline_s=section.deadline_s, bulk_deadline_s=BULK_DEADLINE_S
+        embedder, client, meter, SystemClock(), deadline_s=section.deadline_s, bulk_deadline_s=BULK_DEADLINE_S
     )
 
 
 def _reranker(config: Config) -> Reranker | None:
     section = config.reranker
-    adapter: Reranker | None = make("reranker", section.kind, section.options())
-    if adapter is None or not load("reranker", section.kind).remote:
-        return adapter
-    client, meter = _around("reranker", adapter.name, "rerank", section)
-    return ResilientReranker(adapter, client, meter, deadline_s=section.deadline_s)
+    reranker: Reranker | None = make("reranker", section.kind, section.options())
+    if reranker is None or not load("reranker", section.kind).remote:
+        return reranker
+    client, meter = _around("reranker", reranker.name, "rerank", section)
+    return ResilientReranker(reranker, client, meter, deadline_s=section.deadline_s)
 
 
 def _around(

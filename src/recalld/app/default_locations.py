@@ -1,4 +1,4 @@
-"""Default targets of a caller's imports and skills: a setting of each user."""
+"""Operations on the user's setting of where imports and skills go by default."""
 
 from __future__ import annotations
 
@@ -6,58 +6,57 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from recalld.domain.caller import Caller
 from recalld.domain.uri import Uri
-from recalld.ports.bundle import Ports
-from recalld.rules.address import import_root, resolve
+from recalld.rules.address import import_root
 from recalld.rules.settings import ADD_TARGETS, check_skill_root
+
+from .operations import Operations
 
 RESOURCES = "viking://resources"
 
 
 @dataclass(frozen=True, slots=True)
 class Locations:
-    """``override``: the user's choice (``resource_uri``, ``skill_uri``); the other fields are the effective targets."""
+    """Where imports and skills go. ``override``: what the user has chosen of the two (``resource_uri``, ``skill_uri``)."""
 
     override: Mapping[str, str]
     resource_uri: str
     skill_uri: str
 
 
-class LocationOperations:
-    """The caller's own setting."""
+class LocationOperations(Operations):
+    """The default locations of a caller."""
 
-    def __init__(self, ports: Ports, caller: Caller) -> None:
-        self._ports = ports
-        self._caller = caller
+    async def get(self) -> Locations:
+        """Return the locations in force."""
+        member = await self._ports.registry.member(self.caller.account, self.caller.user)
+        return self._in_force(member.settings if member is not None else {})
 
-    async def locations(self) -> Locations:
-        """Return the effective targets."""
-        member = await self._ports.registry.member(self._caller.account, self._caller.user)
-        return self._holding(member.settings if member is not None else {})
+    async def set(self, changes: Mapping[str, str | None]) -> Locations:
+        """Set locations; None restores the default.
 
-    async def choose(self, changes: Mapping[str, str | None]) -> Locations:
-        """Replace these targets; None resets one. Raises ``Invalid`` for targets that cannot hold such entries."""
+        Raises ``Invalid`` for a location that cannot hold imports or skills.
+        """
         now = self._ports.clock.now()
         chosen: dict[str, str | None] = {}
         for name, text in changes.items():
             if text is None:
                 chosen[name] = None
             elif name == "resource_uri":
-                chosen[name] = str(import_root(text, self._caller, now, name))
+                chosen[name] = str(import_root(text, self.caller, now, name))
             else:
-                chosen[name] = str(check_skill_root(resolve(text, self._caller, now), self._caller))
+                chosen[name] = str(check_skill_root(self._uri(text), self.caller))
         return await self._change(chosen, ADD_TARGETS)
 
     async def reset(self) -> Locations:
-        """Reset both targets."""
+        """Restore the defaults."""
         return await self._change({ADD_TARGETS: None})
 
     async def _change(self, changes: Mapping[str, str | None], within: str = "") -> Locations:
-        account, user = self._caller.account, self._caller.user
-        return self._holding(await self._ports.registry.change_settings(account, user, changes, within=within))
+        account, user = self.caller.account, self.caller.user
+        return self._in_force(await self._ports.registry.change_settings(account, user, changes, within=within))
 
-    def _holding(self, settings: Mapping[str, Any]) -> Locations:
+    def _in_force(self, settings: Mapping[str, Any]) -> Locations:
         chosen = dict(settings.get(ADD_TARGETS) or {})
-        skills = str(Uri(("user", self._caller.user, "skills")))
+        skills = str(Uri(("user", self.caller.user, "skills")))
         return Locations(chosen, chosen.get("resource_uri", RESOURCES), chosen.get("skill_uri", skills))

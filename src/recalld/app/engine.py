@@ -1,4 +1,4 @@
-"""One open data folder: its ports, its worker, its housekeeping."""
+"""An open data folder: its ports, its worker, its housekeeping."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WorkerPlace = Literal["inside", "beside", "none"]
 
 
 class Engine(Workspace):
-    """Its own operations act as the default caller; ``as_caller`` binds another."""
+    """An open data folder. Its own methods act as its default caller; ``as_caller`` binds another."""
 
     def __init__(self, ports: PrimaryPorts, config: Config, caller: Caller, housekeeping: Housekeeping) -> None:
         super().__init__(ports, caller, config.server.recall_deadline_s)
@@ -47,10 +47,14 @@ class Engine(Workspace):
         caller: Caller | None = None,
         **settings: Any,
     ) -> AsyncIterator[Engine]:
-        """Open (or create) a data folder. Raises ``Conflict`` if another process has it open.
+        """Open a data folder, or create it.
 
-        ``worker``: inside (a task of this loop), beside (a supervised process) or none. ``settings``: configuration
-        keys (``embedder={"kind": "none"}``); ``config``: a complete configuration instead.
+        ``data`` defaults to ``~/.recalld``. ``worker``: where background work runs: ``inside`` (a task of this event loop),
+        ``beside`` (a supervised process) or ``none``. ``settings`` are configuration keys (``embedder={"kind": "none"}``);
+        ``config`` is a complete configuration instead. ``caller`` defaults to the user ``default`` of the account ``default``.
+
+        Raises ``Conflict`` if another process has the folder open, ``Invalid`` for the settings, and ``Corrupt`` for a damaged
+        store.
         """
         chosen = (
             config
@@ -83,38 +87,40 @@ class Engine(Workspace):
             yield cls(ports, chosen, caller or Caller(), housekeeping)
 
     def as_caller(self, caller: Caller) -> Workspace:
-        """Return the same operations for another caller."""
+        """Return the operations of another caller."""
         return Workspace(self._ports, caller, self.config.server.recall_deadline_s)
 
     @property
     def registry(self) -> Members:
-        """Accounts, members and their keys."""
+        """Accounts, members and keys."""
         return self._ports.registry
 
     @property
     def upload_dir(self) -> Path:
-        """The folder for uploads before ``add``; swept after 12 hours."""
+        """Where uploads are stored until they are imported, for at most 12 hours."""
         return self._ports.uploads
 
     async def usage(self) -> Usage:
-        """Return the size of the store."""
+        """Return the sizes of the store."""
         return await self._ports.stats.usage()
 
     async def queues(self) -> list[QueueCount]:
-        """Return jobs by kind."""
+        """Return the counts of jobs by kind."""
         return await self._ports.stats.queues()
 
     async def readiness(self) -> Readiness:
-        """Return readiness from the latest measurements; never blocks."""
+        """Return the readiness as last measured. Does not touch the store."""
         return self._housekeeping.readiness()
 
     def health_snapshot(self) -> HealthSnapshot:
-        """Return the latest measurements; never blocks."""
+        """Return everything as last measured. Does not touch the store."""
         return self._housekeeping.health_snapshot()
 
     async def check(self, *, repair: bool = False, contents: bool = True) -> list[str]:
-        """Return the faults of the store, one sentence each; ``repair`` repairs them. ``contents``: also compare every
-        content and blob with its hash, which takes as long as reading them."""
+        """Check the store and return its faults, one sentence each. ``repair`` repairs what it can.
+
+        ``contents``: read every content and blob and compare it with its hash, which takes as long as reading the disk.
+        """
         return await check(self._ports, repair=repair, contents=contents)
 
 

@@ -1,34 +1,23 @@
-"""The import operation, a part of ``Workspace``."""
+"""The import of a folder, a file or a zip."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from recalld.domain.caller import Caller
 from recalld.domain.choice import Choice
-from recalld.domain.job import QueueCount, Task, TaskStatus
+from recalld.domain.job import TaskStatus
 from recalld.domain.results import Added
-from recalld.ports.bundle import Ports
 from recalld.rules.search_request import tag
 from recalld.usecases.add import accept as adding
 
+from .operations import Operations
+from .wait_idle import wait_until_idle
 
-class Importing(ABC):
-    """Imports for the caller of the workspace."""
 
-    _ports: Ports
-    caller: Caller
-
-    @abstractmethod
-    async def task(self, task_id: str) -> Task:
-        """Return a task. Raises ``NotFound``."""
-
-    @abstractmethod
-    async def wait(self, *, timeout_s: float | None = None, task_id: str = "") -> list[QueueCount]:
-        """Wait until no job of this caller (or of one task) is left."""
+class ImportOperations(Operations):
+    """Imports into the caller's tree."""
 
     async def add(
         self,
@@ -56,11 +45,19 @@ class Importing(ABC):
         incomplete: str = "",
         as_file: bool = False,
     ) -> Added:
-        """Import a folder, a file or a zip at ``upload``; ``name`` is its name in the tree (the suffix of a zip is
-        dropped). ``origin`` identifies the source: a repeated import of an origin updates its target and removes files
-        gone at the source; other imports get a target of their own. ``keep_source`` False: ``upload`` is deleted when
-        the import ends. ``unwrap``: a zip's only folder is the top if it has the zip's name. Other options:
-        ``usecases/add/accept.ImportRequest``."""
+        """Import a folder, a file or a zip that lies at ``upload``. The task ``task_id`` of the result does the work.
+
+        ``name``: its name in the tree (a zip loses its ending). ``to``: its address; ``parent``: the directory for it, created
+        if ``create_parent``. ``include``, ``exclude``: patterns as in a ``.gitignore``; ``ignore_dirs``: directories to skip.
+        ``strict``: fail if a file cannot be read. ``split``: split long documents. ``tags``: ``key=value``, with ``tag_mode``
+        ``replace`` or ``append``. ``as_file``: a single file keeps its own name. ``unwrap``: skip a zip's only folder if it has
+        the zip's name. ``keep_source`` false: delete ``upload`` afterwards.
+        ``origin`` names the source: its next import updates this one in place and removes what the source no longer has, unless
+        ``keep_removed``. If that is most of it, ``confirm_removals`` is required. ``left_out``: what the source has but did not
+        send; ``incomplete``: what could not be read there. ``wait``: return after the import, with its result.
+
+        Raises ``Invalid``, ``NotFound``, ``Conflict`` for a taken target or removals to confirm, and ``Upstream`` (time).
+        """
         choice = Choice(name or upload.name, tuple(include), tuple(exclude), tuple(ignore_dirs), unwrap)
         request = adding.ImportRequest(
             upload,
@@ -81,11 +78,12 @@ class Importing(ABC):
             as_file,
         )
         added = await adding.accept(request, self.caller, self._ports)
-        if not wait:
-            return added
-        await self.wait(timeout_s=timeout_s, task_id=added.task_id)
-        task = await self.task(added.task_id)
+        return await self._ended(added, timeout_s) if wait else added
+
+    async def _ended(self, added: Added, timeout_s: float | None) -> Added:
+        await wait_until_idle(self._ports, self.caller, timeout_s=timeout_s, task_id=added.task_id)
+        task = await self._ports.ledger.tenant(self.caller).task(added.task_id)
         if task.status is TaskStatus.COMPLETED:
-            await self.wait(timeout_s=timeout_s)
+            await wait_until_idle(self._ports, self.caller, timeout_s=timeout_s)
         ended = {"status": str(task.status), "error": task.error}
         return replace(added, result=task.result if task.status is TaskStatus.COMPLETED else ended)

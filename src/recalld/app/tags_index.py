@@ -1,42 +1,40 @@
-"""Tags and attributes, reindexing, and the consistency of the index."""
+"""Operations on the index: tags, reindexing, and consistency."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.results import Attributes, Consistency, Reindexing, Tagged
-from recalld.domain.uri import Uri
-from recalld.ports.bundle import Ports
-from recalld.rules.address import resolve
 from recalld.usecases.maintenance import reindex
 from recalld.usecases.tree import tags as tagging
+
+from .operations import Operations
 
 MISSING_SHOWN_MAX = 100
 
 
-class IndexOperations:
-    """Operations on the tree of one caller. Addresses are texts."""
-
-    def __init__(self, ports: Ports, caller: Caller) -> None:
-        self._ports = ports
-        self._caller = caller
-
-    def _uri(self, text: str) -> Uri:
-        return resolve(text, self._caller, self._ports.clock.now())
+class IndexOperations(Operations):
+    """The index of what a caller may see."""
 
     async def attributes(self, uri: str) -> Attributes:
-        """Return tags and, for a memory, its fields. Raises ``NotFound``."""
-        return await tagging.attributes(self._uri(uri), self._caller, self._ports)
+        """Return the tags of an entry, and of a memory also its fields.
+
+        Raises ``NotFound``.
+        """
+        return await tagging.attributes(self._uri(uri), self.caller, self._ports)
 
     async def set_tags(
         self, uri: str, tags: Sequence[str], *, mode: str = "replace", recursive: bool = False
     ) -> Tagged:
-        """Set tags; ``mode``: replace, or append (the last value of a key wins)."""
+        """Set ``key=value`` tags of an entry, or with ``recursive`` of everything at and below it.
+
+        ``mode`` is ``replace`` (all tags) or ``append`` (a later value of a key wins). Raises ``NotFound``, and ``Invalid`` for an
+        unknown mode or too many entries.
+        """
         return await tagging.set_tags(
-            self._uri(uri), tags, append=_appends(mode), recursive=recursive, caller=self._caller, ports=self._ports
+            self._uri(uri), tags, append=_appends(mode), recursive=recursive, caller=self.caller, ports=self._ports
         )
 
     async def reindex(
@@ -48,25 +46,34 @@ class IndexOperations:
         tags: Sequence[str] = (),
         tag_mode: str = "replace",
     ) -> Reindexing:
-        """Start rebuilding the index of a subtree; the task has the result. Raises ``Conflict`` while one runs
-        there."""
+        """Start to rebuild the index of a subtree. The task of the result has the outcome.
+
+        ``mode`` is ``vectors_only``, ``semantic_and_vectors`` or ``prune_orphans``. Raises ``NotFound``, ``Denied``, and
+        ``Conflict`` while another reindex of the address runs.
+        """
         return await reindex.begin(
             self._uri(uri),
             mode,
             recursive=recursive,
             tags=tags,
             append=_appends(tag_mode),
-            caller=self._caller,
+            caller=self.caller,
             ports=self._ports,
         )
 
     async def would_prune(self, uri: str) -> dict[str, Any]:
-        """Return what a reindex with mode prune_orphans would delete."""
-        return await reindex.would_prune(self._uri(uri), self._caller, self._ports)
+        """Return what a reindex with the mode ``prune_orphans`` would delete.
+
+        Raises ``NotFound``.
+        """
+        return await reindex.would_prune(self._uri(uri), self.caller, self._ports)
 
     async def consistency(self, uri: str) -> Consistency:
-        """Return whether everything at and below an address is indexed. Raises ``NotFound``."""
-        return await self._ports.ledger.tenant(self._caller).consistency(self._uri(uri), first=MISSING_SHOWN_MAX)
+        """Return whether everything at and below an address is in the index.
+
+        Raises ``NotFound``.
+        """
+        return await self._ports.ledger.tenant(self.caller).consistency(self._uri(uri), first=MISSING_SHOWN_MAX)
 
 
 def _appends(mode: str) -> bool:

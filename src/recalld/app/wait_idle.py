@@ -16,9 +16,8 @@ POLL_MAX_S = 0.25
 """Shortest interval between two checks while jobs end one after another."""
 
 
-async def wait_until_idle(ports: Ports, caller: Caller, *, timeout_s: float | None, task_id: str) -> None:
-    """Wait until no job of this caller (or of one task) is left. Raises ``Upstream`` DEADLINE_EXCEEDED; the work
-    continues."""
+async def wait_until_idle(ports: Ports, caller: Caller, *, timeout_s: float | None, task_id: str = "") -> None:
+    """Until no job of this caller (or of one task) is left. Raises ``Upstream`` DEADLINE_EXCEEDED; the work goes on."""
     request.current().release_slot()
     if not await ports.ledger.tenant(caller).pending(task_id=task_id):
         return

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
@@ -23,6 +23,21 @@ LIMIT_MAX = 1_000
 _AGO = re.compile(r"(\d{1,6})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _TAG = re.compile(r"[^=\s]{1,64}=[^=]{1,256}")
+
+
+class SearchOptions(TypedDict, total=False):
+    """The keyword parameters of ``parse_query``."""
+
+    target_uri: str | Sequence[str]
+    context_type: str | Sequence[str]
+    limit: int
+    score_threshold: float | None
+    level: Sequence[int]
+    tags: Sequence[str]
+    since: str
+    until: str
+    time_field: str
+    filter: Mapping[str, Any] | None
 
 
 def parse_query(

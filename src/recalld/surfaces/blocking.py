@@ -1,4 +1,4 @@
-"""The embedded library without async: every verb of the engine as a plain method.
+"""The embedded engine without async: its operations as blocking methods.
 
 ```
 with recalld.surfaces.blocking.open("./store") as store:
@@ -13,96 +13,146 @@ import functools
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from recalld.app.engine import Engine, Workspace
+from recalld.app.history import HistoryOperations
+from recalld.app.sessions import SessionOperations
+from recalld.app.tasks import TaskOperations
 from recalld.domain.caller import Caller
 from recalld.infra.thread_pool import LoopThread
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Inner = TypeVar("Inner")
 
 
-def _verb(
-    verb: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]],
-) -> Callable[Concatenate[BlockingWorkspace, P], R]:
-    """The same verb, waited for: same arguments, same answer, same errors."""
+class _Blocking(Generic[Inner]):
+    """Blocking methods for the coroutine methods of ``inner``, which run on ``thread``."""
 
-    @functools.wraps(verb)
-    def call(self: BlockingWorkspace, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self._thread.call(verb(self._inner, *args, **kwargs))
+    def __init__(self, inner: Inner, thread: LoopThread) -> None:
+        self._inner = inner
+        self._thread = thread
+
+
+def _blocking(method: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]) -> Callable[Concatenate[Any, P], R]:
+    """Return a blocking method with the same arguments, result and errors."""
+
+    @functools.wraps(method)
+    def call(self: _Blocking[Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._thread.call(method(self._inner, *args, **kwargs))
 
     return call
 
 
-class BlockingWorkspace:
-    """All verbs as one caller; see ``recalld.app.workspace.Workspace`` for what each does.
+class BlockingSessions(_Blocking[SessionOperations]):
+    """``Workspace.sessions``."""
 
-    May be used from many threads at once. Inside a running event loop every verb raises ``Conflict`` instead of
-    stopping that loop: await the engine's own verbs there.
+    create = _blocking(SessionOperations.create)
+    get = _blocking(SessionOperations.get)
+    configure = _blocking(SessionOperations.configure)
+    append = _blocking(SessionOperations.append)
+    commit = _blocking(SessionOperations.commit)
+    context = _blocking(SessionOperations.context)
+    archives = _blocking(SessionOperations.archives)
+    archive = _blocking(SessionOperations.archive)
+    extract = _blocking(SessionOperations.extract)
+    mark_used = _blocking(SessionOperations.mark_used)
+    delete = _blocking(SessionOperations.delete)
+    tool_results = _blocking(SessionOperations.tool_results)
+    tool_result = _blocking(SessionOperations.tool_result)
+    search_tool_result = _blocking(SessionOperations.search_tool_result)
+    list = _blocking(SessionOperations.list)
+
+
+class BlockingTasks(_Blocking[TaskOperations]):
+    """``Workspace.tasks``."""
+
+    get = _blocking(TaskOperations.get)
+    cancel = _blocking(TaskOperations.cancel)
+    list = _blocking(TaskOperations.list)
+
+
+class BlockingHistory(_Blocking[HistoryOperations]):
+    """``Workspace.history``."""
+
+    log = _blocking(HistoryOperations.log)
+    versions = _blocking(HistoryOperations.versions)
+    read_at = _blocking(HistoryOperations.read_at)
+    diff = _blocking(HistoryOperations.diff)
+    restore = _blocking(HistoryOperations.restore)
+    undo = _blocking(HistoryOperations.undo)
+    purge = _blocking(HistoryOperations.purge)
+    seq_of = _blocking(HistoryOperations.seq_of)
+
+
+class BlockingWorkspace(_Blocking[Workspace]):
+    """The operations of one caller; ``recalld.app.workspace.Workspace`` documents them.
+
+    It may be used from many threads at once. Inside a running event loop every method raises ``Conflict``, because it would block
+    that loop. Await the engine's own methods there.
     """
-
-    def __init__(self, inner: Workspace, thread: LoopThread) -> None:
-        self._inner = inner
-        self._thread = thread
 
     @property
     def caller(self) -> Caller:
-        """Who acts."""
+        """The caller."""
         return self._inner.caller
 
-    stat = _verb(Workspace.stat)
-    ls = _verb(Workspace.ls)
-    tree = _verb(Workspace.tree)
-    read = _verb(Workspace.read)
-    read_page = _verb(Workspace.read_page)
-    read_bytes = _verb(Workspace.read_bytes)
-    abstract = _verb(Workspace.abstract)
-    overview = _verb(Workspace.overview)
-    write = _verb(Workspace.write)
-    write_many = _verb(Workspace.write_many)
-    edit = _verb(Workspace.edit)
-    mkdir = _verb(Workspace.mkdir)
-    rm = _verb(Workspace.rm)
-    mv = _verb(Workspace.mv)
-    cp = _verb(Workspace.cp)
-    grep = _verb(Workspace.grep)
-    glob = _verb(Workspace.glob)
-    # mypy fears an option named "self" among the open ones of these three.
-    find = _verb(Workspace.find)  # type: ignore[arg-type]
-    search = _verb(Workspace.search)  # type: ignore[arg-type]
-    assemble = _verb(Workspace.assemble)  # type: ignore[arg-type]
-    count = _verb(Workspace.count)
-    session_new = _verb(Workspace.session_new)
-    session = _verb(Workspace.session)
-    session_configure = _verb(Workspace.session_configure)
-    sessions = _verb(Workspace.sessions)
-    append = _verb(Workspace.append)
-    session_commit = _verb(Workspace.session_commit)
-    session_context = _verb(Workspace.session_context)
-    archives = _verb(Workspace.archives)
-    archive = _verb(Workspace.archive)
-    session_delete = _verb(Workspace.session_delete)
-    session_used = _verb(Workspace.session_used)
-    add = _verb(Workspace.add)
-    task = _verb(Workspace.task)
-    tasks = _verb(Workspace.tasks)
-    cancel = _verb(Workspace.cancel)
-    wait = _verb(Workspace.wait)
+    @property
+    def sessions(self) -> BlockingSessions:
+        """Conversations and the memories extracted from them."""
+        return BlockingSessions(self._inner.sessions, self._thread)
+
+    @property
+    def tasks(self) -> BlockingTasks:
+        """Background work."""
+        return BlockingTasks(self._inner.tasks, self._thread)
+
+    @property
+    def history(self) -> BlockingHistory:
+        """The log of changes, earlier versions, and undo."""
+        return BlockingHistory(self._inner.history, self._thread)
+
+    stat = _blocking(Workspace.stat)
+    ls = _blocking(Workspace.ls)
+    tree = _blocking(Workspace.tree)
+    read = _blocking(Workspace.read)
+    read_page = _blocking(Workspace.read_page)
+    read_bytes = _blocking(Workspace.read_bytes)
+    abstract = _blocking(Workspace.abstract)
+    overview = _blocking(Workspace.overview)
+    write = _blocking(Workspace.write)
+    write_many = _blocking(Workspace.write_many)
+    edit = _blocking(Workspace.edit)
+    mkdir = _blocking(Workspace.mkdir)
+    rm = _blocking(Workspace.rm)
+    mv = _blocking(Workspace.mv)
+    cp = _blocking(Workspace.cp)
+    grep = _blocking(Workspace.grep)
+    glob = _blocking(Workspace.glob)
+    find = _blocking(Workspace.find)
+    search = _blocking(Workspace.search)
+    assemble = _blocking(Workspace.assemble)
+    count = _blocking(Workspace.count)
+    add = _blocking(Workspace.add)
+    wait = _blocking(Workspace.wait)
 
 
 class Recalld(BlockingWorkspace):
-    """One open data folder. Its own verbs act as its default caller; ``as_caller`` binds another.
+    """One open data folder. Its own methods act as its default caller; ``as_caller`` binds another.
 
-    Close it, or use it as a context manager: one left open is not lost (everything acknowledged is on disk), but its
-    folder stays locked until the process ends.
+    Close it, or use it as a context manager. Everything acknowledged is on disk in any case, but without ``close`` the folder stays
+    locked until the process ends.
     """
 
     _inner: Engine
 
     @classmethod
     def open(cls, data: Path | str | None = None, **settings: Any) -> Self:
-        """Open (and make) a data folder; ``settings`` as for ``Engine.open``. ``Conflict`` if it is open."""
+        """Open a data folder, or create it. ``settings`` are those of ``Engine.open``.
+
+        Raises ``Conflict`` if another process has it open.
+        """
         thread = LoopThread("blocking")
         try:
             return cls(thread.enter(Engine.open(data, **settings)), thread)
@@ -117,22 +167,22 @@ class Recalld(BlockingWorkspace):
         self.close()
 
     def close(self) -> None:
-        """Finish what was accepted and release the folder. Harmless when called twice."""
+        """Finish accepted work and release the folder. A second call does nothing."""
         self._thread.close()
 
     def as_caller(self, caller: Caller) -> BlockingWorkspace:
-        """The same verbs as somebody else."""
+        """Return the operations of another caller."""
         return BlockingWorkspace(self._inner.as_caller(caller), self._thread)
 
     @property
     def upload_dir(self) -> Path:
-        """Where uploads are put before ``add``."""
+        """Where uploads are stored until they are imported."""
         return self._inner.upload_dir
 
-    usage = _verb(Engine.usage)
-    queues = _verb(Engine.queues)
-    readiness = _verb(Engine.readiness)
-    check = _verb(Engine.check)
+    usage = _blocking(Engine.usage)
+    queues = _blocking(Engine.queues)
+    readiness = _blocking(Engine.readiness)
+    check = _blocking(Engine.check)
 
 
 open = Recalld.open

@@ -10,6 +10,7 @@ import pytest
 
 from recalld.surfaces.cli import add as module
 from recalld.surfaces.client import Client
+from recalld.surfaces.client.tasks import Tasks
 from tests.surfaces.cli.test_commands import Ran, run, wire
 from tests.surfaces.wire_double import Wire
 
@@ -174,10 +175,10 @@ def test_an_interrupted_wait_prints_how_to_resume(
 ) -> None:
     ready(wire)
 
-    def interrupted(self: Client, task_id: str, **options: Any) -> dict[str, Any]:
+    def interrupted(self: Tasks, task_id: str, **options: Any) -> dict[str, Any]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Client, "task_wait", interrupted)
+    monkeypatch.setattr(Tasks, "wait", interrupted)
     result = run("add", str(folder), "--wait")
     assert result.code == 130
     assert "recalld task wait t" in result.err
@@ -189,9 +190,9 @@ def test_a_server_stop_during_the_wait_is_reported(
 ) -> None:
     ready(wire)
     other = Client("http://127.0.0.1:1")
-    monkeypatch.setattr(Client, "task_wait", lambda self, task_id, **options: other.task(task_id))
+    monkeypatch.setattr(Tasks, "wait", lambda self, task_id, **options: other.tasks.get(task_id))
     result = run("add", str(folder), "--wait")
-    assert (result.code, "goes on when the server runs again" in result.err) == (6, True)
+    assert (result.code, "continues when the server runs again" in result.err) == (6, True)
     assert "recalld task wait t" in result.err
 
 

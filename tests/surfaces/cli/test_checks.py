@@ -47,7 +47,7 @@ def test_a_server_that_lets_every_page_in_without_a_key_warns() -> None:
     assert checks.callers(ServerConfig(**every)).level == WARN
     assert checks.callers(ServerConfig(**every, root_api_key="k")).level == OK
     shown = checks.callers(ServerConfig(cors_origins=("app://obsidian.md",)))
-    assert (shown.level, "app://obsidian.md" in shown.says) == (OK, True)
+    assert (shown.level, "app://obsidian.md" in shown.text) == (OK, True)
 
 
 def test_a_world_writable_folder_warns(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_file_in_the_folders_place_fails(tmp_path: Path) -> None:
 
 
 def test_durable_writes_are_timed_and_leave_nothing_behind(tmp_path: Path) -> None:
-    assert "ms a durable write" in checks.disk_speed(tmp_path).says
+    assert "ms a durable write" in checks.disk_speed(tmp_path).text
     assert list(tmp_path.iterdir()) == []
 
 
@@ -120,7 +120,7 @@ def test_unconfigured_providers_are_not_called() -> None:
 def test_the_space_set_aside_is_named_and_that_it_is_used(tmp_path: Path) -> None:
     (tmp_path / "reserve").write_bytes(b"x" * 16_000_000)
     found = checks.disk_space(tmp_path, lambda path: 10**12)
-    assert (found.level, "16 MB set aside" in found.says) == (OK, True)
+    assert (found.level, "16 MB set aside" in found.text) == (OK, True)
     (tmp_path / "reserve").write_bytes(b"")
     found = checks.disk_space(tmp_path, lambda path: 10**12)
-    assert (found.level, "is used" in found.says) == (WARN, True)
+    assert (found.level, "is used" in found.text) == (WARN, True)

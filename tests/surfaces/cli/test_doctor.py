@@ -62,7 +62,7 @@ def test_a_machine_without_a_store_is_healthy_and_gets_none(doctor: Doctor, tmp_
 def test_a_store_that_is_well_is_counted(doctor: Doctor, store: Path) -> None:
     code, found = doctor()
     assert (code, found["store"]["level"]) == (0, "ok")
-    assert "entries" in found["store"]["says"]
+    assert "entries" in found["store"]["text"]
 
 
 def test_a_store_in_use_is_a_warning(doctor: Doctor, store: Path) -> None:
@@ -103,7 +103,7 @@ def test_files_readable_by_others_are_named(doctor: Doctor, store: Path) -> None
     store.chmod(0o755)
     code, found = doctor()
     assert (code, found["folder"]["level"]) == (0, "warn")
-    assert str(store) in found["folder"]["says"]
+    assert str(store) in found["folder"]["text"]
 
 
 PARTS = {"model": ("embedder", "openai"), "reranker": ("reranker", "tei"), "writer": ("model", "openai")}

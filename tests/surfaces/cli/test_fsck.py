@@ -25,7 +25,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     async def fill() -> None:
         async with Engine.open(tmp_path / "store", worker="none", embedder={"kind": "none"}) as engine:
             await engine.write("viking://resources/a.md", "the heron stood still")
-            await engine.append("s", [{"role": "user", "content": "hello"}])
+            await engine.sessions.append("s", [{"role": "user", "content": "hello"}])
 
     asyncio.run(fill())
     return tmp_path / "store"

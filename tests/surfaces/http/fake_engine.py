@@ -12,57 +12,39 @@ from recalld.domain.commit import Receipt, WriteMode
 from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.histogram import Histogram
 from recalld.domain.hit import Answer, Hit, Source
-from recalld.domain.job import QueueCount, Task, TaskStatus
+from recalld.domain.job import QueueCount
 from recalld.domain.node import ContextType, Entry, Kind, Node
 from recalld.domain.results import (
     Added,
-    Appended,
-    Committed,
     ContextBlock,
     ContextEntry,
     GrepReport,
     LineMatch,
     Operation,
     Readiness,
-    SessionContext,
     VectorCount,
     Written,
 )
-from recalld.domain.session import Archive, Session
 from recalld.domain.uri import Uri
 from recalld.infra.watchdog import BOUNDS_S, LoopLag
 from recalld.ports.stats import FileSizes, Usage
-from recalld.rules.address import resolve
-
-NOW = 1_700_000_000.125
-
-
-class State:
-    """What all callers share, and a record of how verbs were called."""
-
-    def __init__(self) -> None:
-        self.files: dict[Uri, bytes] = {}
-        self.folders: set[Uri] = {Uri.parse("viking://resources")}
-        self.sessions: dict[str, list[dict[str, Any]]] = {}
-        self.calls: list[tuple[str, dict[str, Any]]] = []
-        self.degraded: tuple[str, ...] = ()
-        self.raises: dict[str, Exception] = {}
-        self.added: list[tuple[bytes, dict[str, Any]]] = []
-        self.add_result: dict[str, Any] = {"status": "success", "context_count": 3}
+from recalld.rules.search_request import SearchOptions
+from tests.surfaces.http.fake_sessions import FakeSessions, FakeTasks
+from tests.surfaces.http.fake_state import NOW, Fake, State, recorded
 
 
-class FakeWorkspace:
-    def __init__(self, state: State, caller: Caller) -> None:
-        self.state = state
-        self.caller = caller
+class FakeWorkspace(Fake):
+    @property
+    def sessions(self) -> FakeSessions:
+        return FakeSessions(self.state, self.caller)
 
-    def _record(self, verb: str, **how: Any) -> None:
-        self.state.calls.append((verb, how))
-        if verb in self.state.raises:
-            raise self.state.raises[verb]
+    @property
+    def tasks(self) -> FakeTasks:
+        return FakeTasks(self.state, self.caller)
 
-    def _uri(self, text: str) -> Uri:
-        return resolve(text, self.caller, NOW)
+    @property
+    def stats(self) -> FakeStats:
+        return FakeStats(self.state, self.caller)
 
     def _node(self, uri: Uri) -> Node:
         if uri in self.state.files:
@@ -200,8 +182,22 @@ class FakeWorkspace:
         self._record("glob", pattern=pattern, uri=uri, limit=limit)
         return [str(u) for u in self._below(self._uri(uri))][:limit]
 
-    async def find(self, query: str, **options: Any) -> Answer:
-        self._record("find", query=query, **options)
+    @recorded
+    async def find(
+        self,
+        query: str,
+        *,
+        target_uri: str | Sequence[str] = "",
+        context_type: str | Sequence[str] = (),
+        limit: int = 10,
+        score_threshold: float | None = None,
+        level: Sequence[int] = (),
+        tags: Sequence[str] = (),
+        since: str = "",
+        until: str = "",
+        time_field: str = "updated_at",
+        filter: Mapping[str, Any] | None = None,
+    ) -> Answer:
         hits = (
             Hit(
                 Uri.parse("viking://user/ana/memories/events/a.md"),
@@ -216,109 +212,87 @@ class FakeWorkspace:
         )
         return Answer(hits, self.state.degraded)
 
-    async def search(self, query: str, *, session_id: str = "", **options: Any) -> Answer:
-        self._record("search", query=query, session_id=session_id, **options)
+    @recorded
+    async def search(
+        self,
+        query: str,
+        *,
+        session_id: str = "",
+        target_uri: str | Sequence[str] = "",
+        context_type: str | Sequence[str] = (),
+        limit: int = 10,
+        score_threshold: float | None = None,
+        level: Sequence[int] = (),
+        tags: Sequence[str] = (),
+        since: str = "",
+        until: str = "",
+        time_field: str = "updated_at",
+        filter: Mapping[str, Any] | None = None,
+    ) -> Answer:
         return await self.find(query)
 
-    async def assemble(self, query: str, **options: Any) -> ContextBlock:
-        self._record("assemble", query=query, **options)
+    @recorded
+    async def assemble(
+        self,
+        query: str,
+        *,
+        session_id: str = "",
+        query_expansion: bool = True,
+        max_tokens: int = 1_600,
+        quotas: Mapping[str, int] | None = None,
+        purpose: str = "",
+        detail: Mapping[str, str] | None = None,
+        limit: int = 10,
+        score_min: float | None = None,
+        exclude: Sequence[str] = (),
+        all_peers: bool = True,
+        penalties: Mapping[str, float] | None = None,
+        dedup_turns: int = 0,
+        rewrite: str = "off",
+        rewrite_max_bullets: int = 6,
+        narrow: SearchOptions | None = None,
+    ) -> ContextBlock:
         entry = ContextEntry(
             Uri.parse("viking://user/ana/memories/events/a.md"), "events", 0.7, "overview", "Ana likes tea"
         )
         return ContextBlock((entry,), "<memory>Ana likes tea</memory>", {"used_tokens": 5}, self.state.degraded)
 
-    def facade(self, kind: type) -> FakeWorkspace:
-        return self
-
-    async def vectors(self) -> VectorCount:
-        return VectorCount(5, 7, {"content_filter": 1})
-
     async def count(self, uri: str = "") -> int:
         return 7
 
-    async def session_new(self, session_id: str = "", *, config: Mapping[str, Any] | None = None) -> Session:
-        name = session_id or "20260101-000000-0123456789abcdef"
-        if name in self.state.sessions:
-            raise Conflict(f"session {name} exists", remedy="use it", code="ALREADY_EXISTS")
-        self.state.sessions[name] = []
-        return self._session(name, config)
-
-    def _session(self, name: str, config: Mapping[str, Any] | None = None) -> Session:
-        count = len(self.state.sessions[name])
-        uri = Uri(("user", self.caller.user, "sessions", name))
-        return Session(name, uri, NOW, NOW, count, count, pending_tokens=count, config=dict(config or {}))
-
-    async def session(self, session_id: str, *, auto_create: bool = False) -> Session:
-        if auto_create:
-            self.state.sessions.setdefault(session_id, [])
-        self._known(session_id)
-        return self._session(session_id)
-
-    def _known(self, session_id: str) -> None:
-        if session_id not in self.state.sessions:
-            raise NotFound(f"Session not found: {session_id}", details={"type": "session", "resource": session_id})
-
-    async def sessions(self, *, limit: int = 10_000, offset: int = 0) -> list[Session]:
-        return [self._session(name) for name in self.state.sessions][offset : offset + limit]
-
-    async def append(
-        self, session_id: str, messages: Sequence[Mapping[str, Any]], *, idempotency_key: str = ""
-    ) -> Appended:
-        self._record(
-            "append",
-            session_id=session_id,
-            messages=list(messages),
-            idempotency_key=idempotency_key,
-            peer=self.caller.peer,
+    @recorded
+    async def add(
+        self,
+        upload: Path,
+        *,
+        name: str = "",
+        to: str = "",
+        parent: str = "",
+        create_parent: bool = False,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        ignore_dirs: Sequence[str] = (),
+        strict: bool = False,
+        split: bool = True,
+        tags: Sequence[str] = (),
+        origin: str = "",
+        wait: bool = False,
+        timeout_s: float | None = None,
+        keep_source: bool = True,
+        unwrap: bool = True,
+        tag_mode: str = "replace",
+        keep_removed: bool = False,
+        confirm_removals: bool = False,
+        left_out: Sequence[str] = (),
+        incomplete: str = "",
+        as_file: bool = False,
+    ) -> Added:
+        _, options = self.state.calls[-1]
+        self.state.added.append(
+            (upload.read_bytes(), {k: v for k, v in options.items() if k not in {"upload", "keep_source"}})
         )
-        live = self.state.sessions.setdefault(session_id, [])
-        live += [dict(m) for m in messages]
-        return Appended(session_id, len(messages), len(live), len(live), tuple(f"m{i}" for i in range(len(messages))))
-
-    async def session_commit(self, session_id: str, **options: Any) -> Committed:
-        self._record("session_commit", session_id=session_id, **options)
-        self._known(session_id)
-        if not self.state.sessions[session_id]:
-            return Committed(session_id, False, reason="no_messages")
-        return Committed(
-            session_id, True, "task_1", f"viking://user/ana/sessions/{session_id}/history/archive_001", active_tokens=3
-        )
-
-    async def session_context(self, session_id: str, *, token_budget: int = 128_000) -> SessionContext:
-        self._known(session_id)
-        return SessionContext("## Title", tuple(self.state.sessions[session_id]), 12, 1, 0, 8, 4)
-
-    async def archive(self, session_id: str, archive_id: str) -> tuple[Archive, list[dict[str, Any]]]:
-        self._known(session_id)
-        uri = Uri(("user", self.caller.user, "sessions", session_id, "history", archive_id))
-        return Archive(1, uri, NOW, 1, "done", "Short", "Long"), [{"id": "m", "role": "user", "parts": []}]
-
-    async def session_delete(self, session_id: str) -> None:
-        self._known(session_id)
-        del self.state.sessions[session_id]
-
-    async def session_used(self, session_id: str, *, contexts: Sequence[str] = (), skills: int = 0) -> tuple[int, int]:
-        return len(contexts), skills
-
-    async def add(self, upload: Path, *, keep_source: bool = True, **options: Any) -> Added:
-        self._record("add", upload=upload, keep_source=keep_source, **options)
-        self.state.added.append((upload.read_bytes(), options))
-        result = self.state.add_result if options["wait"] else None
+        result = self.state.add_result if wait else None
         return Added(Uri.parse("viking://resources/page"), "task_1", ("skipped x.bin: no document",), result)
-
-    async def task(self, task_id: str) -> Task:
-        if task_id != "task_1":
-            raise NotFound("Task not found or expired", remedy="list tasks")
-        return Task(
-            task_id, "add_resource", TaskStatus.RUNNING, NOW, NOW, "viking://resources/page", "parsing", {"files": 1}
-        )
-
-    async def tasks(self, **which: Any) -> list[Task]:
-        self._record("tasks", **which)
-        return [await self.task("task_1")]
-
-    async def cancel(self, task_id: str) -> Task:
-        raise Conflict(f"task {task_id} has ended", remedy="nothing is left to stop", code="FAILED_PRECONDITION")
 
     async def queues(self) -> list[QueueCount]:
         return [QueueCount("embed", 1, 0, 0, 3, 0.0)]
@@ -326,6 +300,11 @@ class FakeWorkspace:
     async def wait(self, *, timeout_s: float | None = None, task_id: str = "") -> list[QueueCount]:
         self._record("wait", timeout_s=timeout_s)
         return [QueueCount("embed", 0, 0, 0, 5, 0.0), QueueCount("tiers", 0, 0, 1, 2, 0.0)]
+
+
+class FakeStats(Fake):
+    async def vectors(self) -> VectorCount | None:
+        return VectorCount(5, 7, {"content_filter": 1})
 
 
 class FakeEngine(FakeWorkspace):

@@ -87,14 +87,14 @@ async def belongings(place: Place) -> Any:
     ana = place.harness.engine.as_caller(Caller("acme", "ana"))
     entries = await ana.tree(PRIVATE, depth=30, limit=100_000, hidden=True)
     ports = place.harness.ports
-    sessions = [s.id if hasattr(s, "id") else s for s in await ana.sessions()]
+    sessions = [s.id if hasattr(s, "id") else s for s in await ana.sessions.list()]
     messages = await ports.ledger.tenant(ana.caller).messages("s-own")
     return (
         [(str(e.node.uri), e.node.hash, e.node.tags, e.node.source) for e in entries],
         sessions,
         messages,
         await ports.registry.member("acme", "ana"),
-        [(t.id, t.status) for t in await ana.tasks(limit=200)],
+        [(t.id, t.status) for t in await ana.tasks.list(limit=200)],
         sorted(p.name for p in place.harness.engine.upload_dir.iterdir() if MARK.encode() in p.read_bytes()),
     )
 

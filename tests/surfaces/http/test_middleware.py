@@ -41,11 +41,11 @@ async def test_an_answer_carries_the_requests_id_and_its_time(http: httpx.AsyncC
     "headers",
     [[("X-Request-ID", "")], [("X-Request-ID", "a b")], [("X-Request-ID", "x" * 129)], [("X-Request-ID", "a")] * 2],
 )
-async def test_a_bad_request_id_is_refused_and_replaced(
+async def test_a_request_id_that_cannot_be_logged_is_replaced(
     http: httpx.AsyncClient, headers: list[tuple[str, str]]
 ) -> None:
     answer = await http.get("/health", headers=headers)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_ARGUMENT")
+    assert answer.status_code == 200
     assert UUID4.fullmatch(answer.headers["X-Request-ID"])
 
 

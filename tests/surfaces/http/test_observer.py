@@ -36,7 +36,7 @@ async def test_jobs_that_were_given_up_are_an_error_and_a_queue_that_moves_is_he
     component = await seen(http, "queue")
     assert (component["is_healthy"], component["has_errors"]) == (True, True)
     system = await seen(http, "system")
-    assert system["errors"] == ["queue: 3 jobs were given up"]
+    assert system["errors"] == ["queue: 3 jobs failed for good"]
 
 
 @pytest.mark.parametrize(

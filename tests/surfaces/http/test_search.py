@@ -136,7 +136,7 @@ async def test_everything_a_recall_hook_sends_is_understood(http: httpx.AsyncCli
         "max_tokens": 1600,
         "all_peers": False,
         "query_expansion": False,
-        "exclude": ("viking://resources/a.md",),
+        "exclude": ["viking://resources/a.md"],
         "dedup_turns": 5,
         "rewrite": "auto",
         "rewrite_max_bullets": 6,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import httpx
 
-from recalld import __version__
 from recalld.domain.results import Readiness, VectorCount
+from recalld.domain.version import VERSION
 from tests.surfaces.http.fake_engine import FakeEngine
 
 
 async def test_health_is_bare(http: httpx.AsyncClient) -> None:
     body = (await http.get("/health", headers={"Authorization": "Bearer nonsense"})).json()
-    assert body == {"status": "ok", "healthy": True, "version": __version__, "auth_mode": "dev"}
+    assert body == {"status": "ok", "healthy": True, "version": VERSION, "auth_mode": "dev"}
 
 
 async def test_ready_tells_what_is_degraded_and_still_is_ready(http: httpx.AsyncClient, engine: FakeEngine) -> None:

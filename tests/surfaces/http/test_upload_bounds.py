@@ -191,4 +191,4 @@ async def test_an_upload_has_a_place_among_bulk_work_and_takes_none_of_others(ap
 
 def test_the_owners_of_uploads_are_read_once(tmp_path: Path) -> None:
     quota = UploadQuota(10)
-    assert quota.lying(tmp_path / "none", FakeEngine(tmp_path).caller) == 0
+    assert quota.stored(tmp_path / "none", FakeEngine(tmp_path).caller) == 0

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from recalld.app.config import ServerConfig
-from recalld.app.engine import Engine, Workspace
+from recalld.app.engine import Engine
+from recalld.app.sessions import SessionOperations
 from recalld.surfaces.http.admission import LIMITS, Admission, Limits, RequestClass
 from recalld.surfaces.http.app import Application, create_app
 from recalld.surfaces.mcp.mount import Mcp
@@ -104,11 +105,11 @@ async def test_a_request_that_never_started_is_not_reported_as_continuing(
     forever = asyncio.Event()
     begun: list[str] = []
 
-    async def append(workspace: Workspace, session_id: str, messages: Any, **_: Any) -> Any:
-        begun.append(workspace.caller.user)
+    async def append(sessions: SessionOperations, session_id: str, messages: Any, **_: Any) -> Any:
+        begun.append(sessions.caller.user)
         await forever.wait()
 
-    monkeypatch.setattr(Workspace, "append", append)
+    monkeypatch.setattr(SessionOperations, "append", append)
     first = asyncio.ensure_future(http.post(SAY, json=MESSAGE, headers=ANA))
     while not begun:
         await asyncio.sleep(0.001)
@@ -146,7 +147,7 @@ async def test_a_find_has_what_is_left_of_its_deadline_after_waiting_for_its_pla
         deadlines.append(deadline_s)
         raise AssertionError
 
-    monkeypatch.setattr("recalld.app.workspace.find", find)
+    monkeypatch.setattr("recalld.app.recall.find", find)
     patient = create_app(app.app_state.engine, ServerConfig(recall_deadline_s=2.0))
     patient.app_state.admission = admission
     transport = httpx.ASGITransport(app=patient, raise_app_exceptions=False)

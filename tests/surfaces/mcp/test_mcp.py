@@ -207,7 +207,7 @@ async def test_found_entries_can_be_read_at_once(ana: Agent) -> None:
     assert "sencha at dusk" not in await ana.call_text("find", query="oolong at dawn", min_score=0.0)
     found = await ana.call_text("find", query="oolong at dawn", min_score=0.0, read_content=True)
     assert "\n\n  And sencha at dusk.\n" in found
-    assert found.endswith("Use read with an address to see all of it.")
+    assert found.endswith("Use read with an address for the full text.")
 
 
 async def test_content_is_cut_where_it_is_long(ana: Agent) -> None:
@@ -317,7 +317,7 @@ async def test_a_long_text_is_cut_at_a_line_and_read_on(ana: Agent) -> None:
     assert read + page == "".join(lines)
     assert (
         await ana.call_text("read", uri=TEA, offset=3, limit=1)
-        == f"{lines[3].rstrip()}\n[lines 3 to 4 of 5000; go on with offset=4]"
+        == f"{lines[3].rstrip()}\n[lines 3 to 4 of 5000; continue with offset=4]"
     )
 
 

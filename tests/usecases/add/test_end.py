@@ -47,7 +47,7 @@ async def test_an_upload_that_vanished_fails_the_task_at_once_and_says_so(harnes
     added = await harness.engine.add(path, keep_source=False)
     path.unlink()
     await harness.settle()
-    task = await harness.engine.task(added.task_id)
+    task = await harness.engine.tasks.get(added.task_id)
     assert (task.status, "not there" in task.error) == (TaskStatus.FAILED, True)
     assert (await harness.queue("import")).dead == 1
     assert list(path.parent.iterdir()) == []
@@ -60,7 +60,7 @@ async def test_a_zip_replaced_by_rubbish_fails_for_good(harness: Harness, tmp_pa
     added = await harness.engine.add(path, keep_source=False)
     path.write_bytes(b"rubbish")
     await harness.settle()
-    assert (await harness.engine.task(added.task_id)).status is TaskStatus.FAILED
+    assert (await harness.engine.tasks.get(added.task_id)).status is TaskStatus.FAILED
     assert list(path.parent.iterdir()) == []
 
 
@@ -76,7 +76,7 @@ async def test_a_file_that_vanishes_is_reported_and_the_rest_is_imported(harness
     added = await harness.engine.add(plant(tmp_path / "src", {"a.md": "heron", "b.md": "stork", "c.md": "crane"}))
     ports = replace(harness.ports, open_source=lambda path, choice: Vanishing(SourceSettings(path, choice)))
     await run_job(await harness.lease_of("import"), ports)
-    task = await harness.engine.task(added.task_id)
+    task = await harness.engine.tasks.get(added.task_id)
     assert task.status is TaskStatus.COMPLETED
     assert "b.md: it vanished" in " ".join((task.result or {})["warnings"])
     assert sorted(await harness.texts_below(ROOT)) == ["a.md", "c.md"]
@@ -84,7 +84,7 @@ async def test_a_file_that_vanishes_is_reported_and_the_rest_is_imported(harness
 
 async def test_a_cancelled_import_that_waits_does_nothing(harness: Harness, tmp_path: Path) -> None:
     added = await harness.engine.add(plant(tmp_path / "src", {"a.md": "heron"}))
-    assert (await harness.engine.cancel(added.task_id)).status is TaskStatus.CANCELLED
+    assert (await harness.engine.tasks.cancel(added.task_id)).status is TaskStatus.CANCELLED
     await harness.settle()
     assert await harness.texts_below(ROOT) == {}
 
@@ -99,7 +99,7 @@ class Cancelling(ExtractiveModel):
     async def tiers_of_document(self, name: str, document: Document) -> Tiers:
         if self._task_id:
             task_id, self._task_id = self._task_id, ""
-            await self._harness.engine.cancel(task_id)
+            await self._harness.engine.tasks.cancel(task_id)
         return await super().tiers_of_document(name, document)
 
 
@@ -114,7 +114,7 @@ async def test_a_cancelled_import_stops_after_its_current_batch(harness: Harness
     await model.close()
     await harness.settle()
     assert len(await harness.texts_below(ROOT)) == FILES_PER_PLAN
-    assert (await harness.engine.task(added.task_id)).status is TaskStatus.CANCELLED
+    assert (await harness.engine.tasks.get(added.task_id)).status is TaskStatus.CANCELLED
     assert list(path.parent.iterdir()) == []
 
 
@@ -129,7 +129,7 @@ async def test_an_import_whose_worker_died_goes_on_where_it_was(harness: Harness
         await run_import(ImportPayload.decode(job), replace(harness.ports, model=Killing(FILES_PER_PLAN + 3)))
     await harness.ports.jobs.release(worker="harness")
     await harness.settle()
-    task = await harness.engine.task(added.task_id)
+    task = await harness.engine.tasks.get(added.task_id)
     assert (task.status, len(await harness.texts_below(ROOT))) == (TaskStatus.COMPLETED, FILES_PER_PLAN * 2)
     result = task.result or {}
     assert (result["new"], result["unchanged"]) == (FILES_PER_PLAN * 2, 0)  # counted once, whoever did it
@@ -159,7 +159,7 @@ async def test_wait_returns_the_result(harness: Harness, tmp_path: Path) -> None
     for source, unlink, status in ((folder, False, "success"), (path, True, "failed")):
         async with asyncio.TaskGroup() as group:
             waits = group.create_task(harness.engine.add(source, wait=True))
-            while not await harness.engine.tasks(status="pending"):
+            while not await harness.engine.tasks.list(status="pending"):
                 await asyncio.sleep(0)
             if unlink:
                 source.unlink()
@@ -173,7 +173,7 @@ async def test_waiting_for_a_cancelled_import_raises(harness: Harness, tmp_path:
     folder = plant(tmp_path / "src", {"a.md": "heron"})
     async with asyncio.TaskGroup() as group:
         waits = group.create_task(harness.engine.add(folder, wait=True))
-        while not (tasks := await harness.engine.tasks(status="pending")):
+        while not (tasks := await harness.engine.tasks.list(status="pending")):
             await asyncio.sleep(0)
-        await harness.engine.cancel(tasks[0].id)
+        await harness.engine.tasks.cancel(tasks[0].id)
     assert (waits.result().result or {})["status"] == "cancelled"

@@ -47,7 +47,7 @@ async def run_with(harness: Harness, call: int, act: Callable[[], Awaitable[obje
 async def test_a_place_removed_before_the_worker_comes_cancels_its_import(harness: Harness, tmp_path: Path) -> None:
     added = await harness.engine.add(plant(tmp_path / "src", MANY))
     await harness.engine.rm(ROOT, recursive=True)
-    assert (await harness.engine.task(added.task_id)).status is TaskStatus.CANCELLED
+    assert (await harness.engine.tasks.get(added.task_id)).status is TaskStatus.CANCELLED
     await harness.settle()
     with pytest.raises(NotFound):
         await harness.engine.stat(ROOT)
@@ -61,7 +61,7 @@ async def test_a_place_removed_meanwhile_stays_removed(
     to = ROOT if removed == ROOT else f"{removed}/src"
     added = await harness.engine.add(plant(tmp_path / "src", MANY), to=to)
     await run_with(harness, call, lambda: harness.engine.rm(removed, recursive=True))
-    assert (await harness.engine.task(added.task_id)).status is TaskStatus.CANCELLED
+    assert (await harness.engine.tasks.get(added.task_id)).status is TaskStatus.CANCELLED
     with pytest.raises(NotFound):
         await harness.engine.stat(removed)
 
@@ -74,7 +74,7 @@ async def test_a_target_removed_and_recreated_gets_no_more_files(harness: Harnes
         await harness.write(f"{ROOT}/mine.md", "mine")
 
     await run_with(harness, 40, replaced)
-    assert (await harness.engine.task(added.task_id)).status is TaskStatus.CANCELLED
+    assert (await harness.engine.tasks.get(added.task_id)).status is TaskStatus.CANCELLED
     assert await harness.texts_below(ROOT) == {"mine.md": "mine"}
 
 
@@ -82,7 +82,7 @@ async def test_a_place_moved_before_the_worker_comes_takes_its_import_along(harn
     added = await harness.engine.add(plant(tmp_path / "src", MANY))
     await harness.engine.mv(ROOT, "viking://resources/there")
     await harness.settle()
-    task = await harness.engine.task(added.task_id)
+    task = await harness.engine.tasks.get(added.task_id)
     assert (task.status, task.resource_id) == (TaskStatus.COMPLETED, "viking://resources/there")
     assert sorted(await harness.texts_below("viking://resources/there")) == sorted(MANY)
     with pytest.raises(NotFound):
@@ -93,7 +93,7 @@ async def test_a_place_moved_before_the_worker_comes_takes_its_import_along(harn
 async def test_a_place_moved_meanwhile_gets_the_rest_too(harness: Harness, tmp_path: Path, call: int) -> None:
     added = await harness.engine.add(plant(tmp_path / "src", MANY))
     await run_with(harness, call, lambda: harness.engine.mv(ROOT, "viking://resources/deep/there"))
-    result = (await harness.engine.task(added.task_id)).result or {}
+    result = (await harness.engine.tasks.get(added.task_id)).result or {}
     assert (result["root_uri"], result["new"]) == ("viking://resources/deep/there", len(MANY))
     assert sorted(await harness.texts_below("viking://resources/deep/there")) == sorted(MANY)
     with pytest.raises(NotFound):
@@ -177,7 +177,7 @@ async def test_an_edit_between_any_two_commits_of_an_import_is_never_lost(
     late = overtaken(harness, nth, edits)
     await run_job(await harness.lease_of("import"), late.ports)
     await harness.settle()
-    task, texts = await harness.engine.task(added.task_id), await harness.texts_below(ROOT)
+    task, texts = await harness.engine.tasks.get(added.task_id), await harness.texts_below(ROOT)
     assert task.status is TaskStatus.COMPLETED
     assert (texts["a.md"], texts["gone.md"], texts["moved.md"], texts["new.md"]) == (
         "my words",
@@ -211,7 +211,7 @@ async def test_an_import_killed_before_any_of_its_commits_does_the_rest_once(
     except Killed:
         await harness.ports.jobs.release(worker="harness")
     await harness.settle()
-    result = (await harness.engine.task(added.task_id)).result or {}
+    result = (await harness.engine.tasks.get(added.task_id)).result or {}
     assert {k: result[k] for k in ("new", "changed", "moved", "removed", "unchanged")} == {
         "new": 2,
         "changed": 1,

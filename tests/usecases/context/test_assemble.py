@@ -85,7 +85,7 @@ async def test_a_session_never_seen_is_not_made(harness: Harness) -> None:
     before = await harness.seq()
     await harness.engine.assemble("oolong tea", session_id="never")
     assert await harness.seq() == before
-    assert [s.id for s in await harness.engine.sessions()] == ["s"]
+    assert [s.id for s in await harness.engine.sessions.list()] == ["s"]
 
 
 async def test_a_question_that_leans_on_the_talk_is_read_in_its_light(harness: Harness) -> None:

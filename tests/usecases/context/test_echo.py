@@ -38,12 +38,12 @@ async def test_a_quotation_makes_no_memory(harness: Harness) -> None:
     memories = await harness.texts_below("viking://~/memories/events")
     assert any("Lisbon" in text for text in memories.values())
     assert not any("zanzibar" in text for text in memories.values())
-    (archive,) = await harness.engine.archives("s")
+    (archive,) = await harness.engine.sessions.archives("s")
     assert "zanzibar" not in archive.abstract + archive.overview
 
 
 async def test_the_message_itself_is_kept_as_it_came(harness: Harness) -> None:
     text = await digest_text(harness)
     await harness.append("s", text)
-    context = await harness.engine.session_context("s")
+    context = await harness.engine.sessions.context("s")
     assert context.messages[0]["parts"][0]["text"] == text

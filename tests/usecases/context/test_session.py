@@ -51,7 +51,7 @@ async def test_a_block_says_what_it_left_out(harness: Harness) -> None:
 async def test_without_dedup_turns_nothing_is_noted(harness: Harness) -> None:
     await stocked(harness)
     assert await assembled(harness) == await assembled(harness) == [TEA]
-    assert KEY not in (await harness.engine.session("s")).config
+    assert KEY not in (await harness.engine.sessions.get("s")).config
 
 
 async def test_the_log_is_a_file_of_the_session(harness: Harness) -> None:
@@ -77,7 +77,7 @@ async def test_a_session_never_seen_is_neither_made_nor_missed(harness: Harness)
     assert block.stats["dedup"]["status"] == "no_session"
     assert len(block.entries) == 1
     assert await harness.seq() == before
-    assert [s.id for s in await harness.engine.sessions()] == ["s"]
+    assert [s.id for s in await harness.engine.sessions.list()] == ["s"]
 
 
 async def test_a_note_survives_the_sessions_commit(harness: Harness) -> None:

@@ -6,7 +6,6 @@ import random
 
 import pytest
 
-from recalld.app.history import HistoryOperations
 from recalld.domain.errors import NotFound, RecalldError
 from tests.harness import Harness
 
@@ -24,7 +23,7 @@ async def verified(harness: Harness) -> None:
 
 
 async def read_at(harness: Harness, uri: str, seq: int) -> str:
-    return await harness.engine.facade(HistoryOperations).read_at(uri, str(seq))
+    return await harness.engine.history.read_at(uri, str(seq))
 
 
 @pytest.mark.parametrize("first", ["one\n", LARGE], ids=["small", "large"])
@@ -85,7 +84,7 @@ async def act(harness: Harness, chance: random.Random, uri: str, n: int) -> None
             case 1:
                 await harness.engine.rm(uri)
             case 2:
-                await harness.engine.facade(HistoryOperations).undo()
+                await harness.engine.history.undo()
             case 3:
                 await harness.engine.cp(uri, other)
             case 4:

@@ -6,7 +6,6 @@ import pytest
 
 from recalld.adapters.sqlite.ledger import trash
 from recalld.adapters.sqlite.ledger.ledger import SqliteLedger
-from recalld.app.history import HistoryOperations
 from recalld.domain.errors import Conflict
 from tests.harness import Harness
 
@@ -27,7 +26,7 @@ async def test_a_file_is_found_to_its_end_however_many_slices_of_it_were_cleaned
     await harness.engine.rm("viking://resources/notes", recursive=True)
     for _ in range(slices):
         await harness.ports.cleanup.purge(nodes_max=200)
-    await harness.engine.facade(HistoryOperations).undo()
+    await harness.engine.history.undo()
     await harness.settle()
     assert (await harness.engine.usage()).chunks == chunks
     assert await harness.found("marker0") == [LONG]
@@ -43,12 +42,12 @@ async def test_a_restored_file_that_grew_can_be_removed_again_after_it_was_index
     await harness.settle()
     await harness.engine.rm("viking://resources/notes", recursive=True)
     await harness.settle()
-    undone = await harness.engine.facade(HistoryOperations).undo()
+    undone = await harness.engine.history.undo()
     await harness.settle()
     assert (await harness.found("kestrels"))[0] == uri
-    again = await harness.engine.facade(HistoryOperations).undo(cause=undone.cause)
+    again = await harness.engine.history.undo(cause=undone.cause)
     assert await harness.found("kestrels") == []
-    await harness.engine.facade(HistoryOperations).undo(cause=again.cause)
+    await harness.engine.history.undo(cause=again.cause)
     await harness.settle()
     assert (await harness.engine.read(uri)).endswith("about kestrels\n")
 
@@ -62,10 +61,10 @@ async def test_a_restored_large_directory_can_be_removed_again_after_it_was_take
     await harness.settle()
     await harness.engine.rm("viking://resources/notes", recursive=True)
     await harness.settle()
-    undone = await harness.engine.facade(HistoryOperations).undo()
+    undone = await harness.engine.history.undo()
     await harness.settle()
     assert len(await harness.found("herons", limit=20)) >= 6
-    await harness.engine.facade(HistoryOperations).undo(cause=undone.cause)
+    await harness.engine.history.undo(cause=undone.cause)
     await harness.settle()
     assert await harness.found("herons") == []
     assert await harness.engine.check() == []
@@ -74,10 +73,10 @@ async def test_a_restored_large_directory_can_be_removed_again_after_it_was_take
 async def test_a_restored_directory_with_new_files_stays(harness: Harness) -> None:
     await harness.write("viking://resources/notes/a.md", "about herons")
     await harness.engine.rm("viking://resources/notes", recursive=True)
-    undone = await harness.engine.facade(HistoryOperations).undo()
+    undone = await harness.engine.history.undo()
     await harness.write("viking://resources/notes/b.md", "about otters")
     with pytest.raises(Conflict):
-        await harness.engine.facade(HistoryOperations).undo(cause=undone.cause)
+        await harness.engine.history.undo(cause=undone.cause)
     assert await harness.engine.read("viking://resources/notes/a.md") == "about herons"
 
 
@@ -90,7 +89,7 @@ async def test_a_purge_cleans_only_its_own_removal(harness: Harness) -> None:
     assert isinstance(ledger, SqliteLedger)
     looked_up = await ledger.access.readers.read(lambda c: trash.next_uncleaned(c, 100))
     assert looked_up is not None
-    await harness.engine.facade(HistoryOperations).undo()
+    await harness.engine.history.undo()
     await harness.engine.mv(path, moved)
     await harness.engine.rm("viking://resources/d", recursive=True)
     await ledger.access.write(lambda c: trash.clean(c, looked_up, looked_up.nodes, last=True))

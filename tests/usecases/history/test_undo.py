@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from recalld.app.history import HistoryOperations
-from recalld.app.tags_index import IndexOperations
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Move, Remove, SetTags, WriteMode
 from recalld.domain.errors import Conflict, NotFound
@@ -20,7 +19,7 @@ A = "viking://resources/notes/a.md"
 
 
 def history(harness: Harness) -> HistoryOperations:
-    return harness.engine.facade(HistoryOperations)
+    return harness.engine.history
 
 
 async def last(harness: Harness) -> int:
@@ -86,19 +85,19 @@ async def test_a_deleted_session_returns_with_its_messages(harness: Harness) -> 
     await harness.commit("trip")
     await harness.settle()
     await harness.append("trip", "a third thing about kestrels")
-    await harness.engine.session_delete("trip")
+    await harness.engine.sessions.delete("trip")
     await harness.settle()
     with pytest.raises(NotFound):
-        await harness.engine.session("trip")
+        await harness.engine.sessions.get("trip")
     seq = next(e.commit for e in (await history(harness).log(limit=50, ops=["remove"])).entries)
     await history(harness).undo(seq=seq)
     await harness.settle()
-    session = await harness.engine.session("trip")
+    session = await harness.engine.sessions.get("trip")
     assert (session.message_count, session.commit_count) == (1, 1)
     assert len(await harness.found("kestrels", target_uri="viking://~/sessions")) == 3
     assert await harness.engine.check() == []
     await harness.append("trip", "a fourth thing")
-    assert (await harness.engine.session("trip")).message_count == 2
+    assert (await harness.engine.sessions.get("trip")).message_count == 2
 
 
 async def test_a_forgotten_message_comes_back_and_counts(harness: Harness) -> None:
@@ -108,7 +107,7 @@ async def test_a_forgotten_message_comes_back_and_counts(harness: Harness) -> No
     seq = next(e.commit for e in (await history(harness).log(limit=50, ops=["remove"])).entries)
     await history(harness).undo(seq=seq)
     await harness.settle()
-    assert (await harness.engine.session("trip")).message_count == 2
+    assert (await harness.engine.sessions.get("trip")).message_count == 2
     assert await harness.engine.check() == []
 
 
@@ -191,8 +190,8 @@ async def test_a_taken_address_is_not_overwritten(harness: Harness) -> None:
 
 async def test_tags_go_back(harness: Harness) -> None:
     await harness.write(A, "one")
-    await harness.engine.facade(IndexOperations).set_tags(A, ["team=red"])
-    await harness.engine.facade(IndexOperations).set_tags(A, ["team=blue"])
+    await harness.engine.index.set_tags(A, ["team=red"])
+    await harness.engine.index.set_tags(A, ["team=blue"])
     await history(harness).undo()
     assert (await harness.engine.stat(A)).tags == ("team=red",)
 
@@ -205,14 +204,14 @@ async def test_an_undo_without_changes_is_refused(harness: Harness) -> None:
 async def test_a_file_already_in_its_old_state_is_not_a_conflict(harness: Harness) -> None:
     for name in ("a", "b", "c"):
         await harness.write(f"viking://resources/notes/{name}.md", "one")
-    await harness.engine.facade(IndexOperations).set_tags(A, ["team=red"])
+    await harness.engine.index.set_tags(A, ["team=red"])
     ports = harness.ports.ledger.tenant(Caller())
     a, b, c = (Uri(("resources", "notes", f"{name}.md")) for name in ("a", "b", "c"))
     two = await put_file(a, b"two", await prepare(a, b"two", harness.ports), harness.ports, mode=WriteMode.REPLACE)
     await ports.commit(Commit((two, SetTags(a, ("team=blue",)), Move(b, Uri(("resources", "b.md"))), Remove(c))))
     seq = await last(harness)
     await harness.write(A, "one")
-    await harness.engine.facade(IndexOperations).set_tags(A, ["team=red"])
+    await harness.engine.index.set_tags(A, ["team=red"])
     await harness.engine.mv("viking://resources/b.md", str(b))
     done = await history(harness).undo(seq=seq)
     assert done.plan.skipped == ()

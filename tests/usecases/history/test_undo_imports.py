@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from recalld.app.history import HistoryOperations
-from recalld.app.tags_index import IndexOperations
 from recalld.domain.job import Task
 from tests.harness import Harness, plant
 
@@ -59,20 +57,20 @@ async def birds(harness: Harness, tmp_path: Path) -> Path:
 
 
 async def test_a_re_add_is_undone_and_its_undo_is_undone(harness: Harness, birds: Path) -> None:
-    await harness.engine.facade(IndexOperations).set_tags(f"{TOP}/changed.md", ["kind=bird", "mine=yes"])
+    await harness.engine.index.set_tags(f"{TOP}/changed.md", ["kind=bird", "mine=yes"])
     before = await everything(harness)
     task = await again(harness, changed_source(birds), tags=["kind=water", "seen=2"])
     result = task.result or {}
     assert (result["new"], result["changed"], result["moved"], result["removed"]) == (1, 2, 1, 2)
     after = await everything(harness)
     assert after != before
-    undone = await harness.engine.facade(HistoryOperations).undo(cause=task.id)
+    undone = await harness.engine.history.undo(cause=task.id)
     assert undone.plan.skipped == ()
     assert await everything(harness) == before
     await harness.settle()
     assert await everything(harness) == before
     assert (await harness.found("wrens"))[0] == f"{TOP}/deep/er/gone.md"
-    await harness.engine.facade(HistoryOperations).undo(cause=undone.cause)
+    await harness.engine.history.undo(cause=undone.cause)
     assert await everything(harness) == after
     await harness.settle()
     assert await everything(harness) == after
@@ -83,7 +81,7 @@ async def test_a_re_add_is_undone_and_its_undo_is_undone(harness: Harness, birds
 async def test_an_undone_import_can_be_repeated_without_conflicts(harness: Harness, birds: Path) -> None:
     task = await again(harness, changed_source(birds))
     after = await everything(harness)
-    await harness.engine.facade(HistoryOperations).undo(cause=task.id)
+    await harness.engine.history.undo(cause=task.id)
     result = (await again(harness, birds)).result or {}
     assert (result["new"], result["changed"], result["moved"], result["removed"]) == (1, 2, 1, 2)
     assert result["conflicts"] == []
@@ -95,7 +93,7 @@ async def test_files_written_since_a_reimport_stay_and_are_named(harness: Harnes
     task = await again(harness, changed_source(birds))
     await harness.write(f"{TOP}/changed.md", "mine")
     await harness.write(f"{TOP}/removed.md", "mine as well")
-    undone = await harness.engine.facade(HistoryOperations).undo(cause=task.id)
+    undone = await harness.engine.history.undo(cause=task.id)
     assert {k.uri for k in undone.plan.skipped} == {f"{TOP}/changed.md", f"{TOP}/removed.md"}
     now = await everything(harness)
     assert {p: v for p, v in now.items() if p not in {"changed.md", "removed.md"}} == {

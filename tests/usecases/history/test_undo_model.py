@@ -11,8 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recalld.app.history import HistoryOperations
-from recalld.app.tags_index import IndexOperations
 from recalld.domain.errors import NotFound, RecalldError
 from recalld.domain.results import Operation
 from recalld.domain.uri import Uri
@@ -44,7 +42,7 @@ async def do(harness: Harness, change: tuple[Any, ...]) -> None:
         case ("cp", source, to):
             await harness.engine.cp(source, to, recursive=True)
         case ("tags", uri, tag):
-            await harness.engine.facade(IndexOperations).set_tags(uri, [tag])
+            await harness.engine.index.set_tags(uri, [tag])
 
 
 async def tree(harness: Harness) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -68,7 +66,7 @@ def test_undo_gives_the_tree_from_before_and_its_undo_the_tree_from_after(
 
 async def compared(folder: Path, steps: list[tuple[Any, ...]], *, settled: bool) -> None:
     async with harness_at(folder / "data") as harness:
-        verbs = harness.engine.facade(HistoryOperations)
+        verbs = harness.engine.history
         for change in [("write", "viking://resources/a/x", "zero"), *steps]:
             before, end = await tree(harness), await harness.seq()
             try:

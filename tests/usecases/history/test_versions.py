@@ -14,7 +14,7 @@ A, B = "viking://resources/a.md", "viking://resources/b.md"
 
 
 def history(harness: Harness) -> HistoryOperations:
-    return harness.engine.facade(HistoryOperations)
+    return harness.engine.history
 
 
 async def test_versions_are_listed_newest_first_with_their_sizes(harness: Harness) -> None:
@@ -100,7 +100,7 @@ async def test_a_restore_can_be_undone(harness: Harness) -> None:
 async def test_history_of_other_users_is_hidden(harness: Harness) -> None:
     mine = "viking://~/memories/events/secret.md"
     await harness.write(mine, "hidden")
-    other = harness.engine.as_caller(Caller("default", "ben")).facade(HistoryOperations)
+    other = harness.engine.as_caller(Caller("default", "ben")).history
     for call in (
         lambda: other.versions("viking://user/default/memories/events/secret.md"),
         lambda: other.read_at("viking://user/default/memories/events/secret.md", "1m"),

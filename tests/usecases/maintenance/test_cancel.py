@@ -18,7 +18,7 @@ async def begin(harness: Harness, kind: str) -> None:
 @pytest.mark.parametrize("kind", sorted(CANCELLABLE))
 async def test_resumable_jobs_can_be_cancelled(harness: Harness, kind: str) -> None:
     await begin(harness, kind)
-    assert (await harness.engine.cancel("t")).status is TaskStatus.CANCELLED
+    assert (await harness.engine.tasks.cancel("t")).status is TaskStatus.CANCELLED
     assert (await harness.queue("mystery")).pending == 0
 
 
@@ -26,7 +26,7 @@ async def test_resumable_jobs_can_be_cancelled(harness: Harness, kind: str) -> N
 async def test_anything_else_goes_on(harness: Harness, kind: str) -> None:
     await begin(harness, kind)
     with pytest.raises(Conflict) as refused:
-        await harness.engine.cancel("t")
+        await harness.engine.tasks.cancel("t")
     assert (refused.value.code, refused.value.details["task_type"]) == ("FAILED_PRECONDITION", kind)
     assert (await harness.queue("mystery")).pending == 1
-    assert (await harness.engine.task("t")).status is TaskStatus.PENDING
+    assert (await harness.engine.tasks.get("t")).status is TaskStatus.PENDING

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from recalld.app.tags_index import IndexOperations
 from recalld.domain.errors import Upstream
 from recalld.domain.job_payload import EmbedPayload
 from recalld.domain.results import VectorCount
@@ -56,7 +55,7 @@ async def test_one_refused_text_leaves_its_neighbours_their_vectors(tmp_path: Pa
             usage = await harness.engine.usage()
             assert usage.vectors == usage.chunks  # one of them all zeros, so that it is not sent again
             assert usage.embedded == VectorCount(usage.chunks - 1, usage.chunks, {"content_filter": 1})
-            report = await harness.engine.facade(IndexOperations).consistency("viking://~")
+            report = await harness.engine.index.consistency("viking://~")
             assert (report.missing, report.refused) == (0, {"content_filter": 1})
             assert (await harness.queue("embed")).dead == 0
             request_count = len(fake.seen)

@@ -18,7 +18,7 @@ MINE = "viking://user/default/resources/d/a.md"
 
 
 def verbs(harness: Harness) -> IndexOperations:
-    return harness.engine.as_caller(Caller(role=Role.ROOT)).facade(IndexOperations)
+    return harness.engine.as_caller(Caller(role=Role.ROOT)).index
 
 
 async def two_files(harness: Harness) -> None:
@@ -42,7 +42,7 @@ async def lose_chunks(harness: Harness, level: int = 2) -> None:
 async def done(harness: Harness, uri: str = DIR, **options: object) -> dict[str, object]:
     began = await verbs(harness).reindex(uri, **options)  # type: ignore[arg-type]
     await harness.settle()
-    task = await harness.engine.task(began.task_id)
+    task = await harness.engine.tasks.get(began.task_id)
     assert task.status is TaskStatus.COMPLETED, task.error
     return task.result or {}
 
@@ -114,7 +114,7 @@ async def test_a_second_reindex_of_a_subtree_returns_at_once(harness: Harness) -
 async def test_a_cancelled_one_leaves_the_index_whole(harness: Harness) -> None:
     await two_files(harness)
     began = await verbs(harness).reindex(DIR)
-    assert (await harness.engine.cancel(began.task_id)).status is TaskStatus.CANCELLED
+    assert (await harness.engine.tasks.cancel(began.task_id)).status is TaskStatus.CANCELLED
     await harness.settle()
     assert (await verbs(harness).consistency(DIR)).missing == 0
     await done(harness)
@@ -127,7 +127,7 @@ async def test_a_file_removed_meanwhile_is_no_failure(harness: Harness) -> None:
     await harness.engine.rm(A)
     await run_job(job, harness.ports)
     await harness.settle()
-    assert (await harness.engine.task(began.task_id)).status in {TaskStatus.COMPLETED, TaskStatus.FAILED}
+    assert (await harness.engine.tasks.get(began.task_id)).status in {TaskStatus.COMPLETED, TaskStatus.FAILED}
     assert await harness.found("heron", level=[2]) == []
 
 
@@ -139,7 +139,7 @@ async def test_pruning_tells_what_it_would_delete_and_deletes_it(harness: Harnes
     assert (await verbs(harness).consistency(DIR)).dead == preview["would_delete_records"]
     began = await verbs(harness).reindex(DIR, mode="prune_orphans")
     await run_job(await harness.lease_of("reindex"), harness.ports)
-    result = (await harness.engine.task(began.task_id)).result or {}
+    result = (await harness.engine.tasks.get(began.task_id)).result or {}
     assert result["deleted_records"] == preview["would_delete_records"]
     assert (await verbs(harness).would_prune(DIR))["would_delete_records"] == 0
 
@@ -147,7 +147,7 @@ async def test_pruning_tells_what_it_would_delete_and_deletes_it(harness: Harnes
 async def test_a_plain_user_reindexes_only_what_is_the_users_own(harness: Harness) -> None:
     await harness.write(A, "shared")
     await harness.write(MINE, "mine")
-    plain = harness.engine.as_caller(Caller()).facade(IndexOperations)
+    plain = harness.engine.as_caller(Caller()).index
     with pytest.raises(Denied):
         await plain.reindex(A)
     assert (await plain.reindex(MINE)).object_type == "file"

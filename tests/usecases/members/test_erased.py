@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from recalld.app.admin import AdminOperations
-from recalld.app.snapshots import SnapshotOperations
-from recalld.app.tags_index import IndexOperations
 from recalld.app.workspace import Workspace
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit
@@ -25,8 +23,8 @@ def traces(folder: Path, mark: str) -> list[str]:
 
 async def erased(harness: Harness, *, account: bool) -> None:
     admin = AdminOperations(harness.ports, Caller("default", "root", Role.ROOT))
-    await admin.make_account("acme", "ben", seed=None, settings={})
-    await admin.enrol("acme", "ana", role="user", seed=None, settings={})
+    await admin.create_account("acme", "ben", seed=None, settings={})
+    await admin.create_user("acme", "ana", role="user", seed=None, settings={})
     w = Workspace(harness.ports, Caller("acme", "ana", Role.ADMIN), 5.0)
     note = "viking://~/memories/notes/a.md"
     await w.write(note, f"first {MARK}\n")
@@ -35,15 +33,17 @@ async def erased(harness: Harness, *, account: bool) -> None:
     await w.write("viking://~/memories/notes/large.md", f"{MARK} large " * 9_000)
     await w.write("viking://~/memories/notes/large.md", f"{MARK} grown", mode="append")
     await w.write("viking://~/memories/notes/gone.md", f"{MARK} removed before")
-    await w.facade(IndexOperations).set_tags(note, [f"place={MARK}"])
+    await w.index.set_tags(note, [f"place={MARK}"])
     await w.rm("viking://~/memories/notes/gone.md")
-    await w.append("s", [{"role": "user", "content": f"My dog is called {MARK} and I moved to Lisbon in March 2024."}])
-    await w.session_commit("s")
-    await w.facade(SnapshotOperations).commit("all of it")
+    await w.sessions.append(
+        "s", [{"role": "user", "content": f"My dog is called {MARK} and I moved to Lisbon in March 2024."}]
+    )
+    await w.sessions.commit("s")
+    await w.snapshots.commit("all of it")
     late = NewJob("no such kind", "late", {"text": MARK})
     await harness.ports.ledger.tenant(w.caller).commit(Commit((), (late,)))
     await harness.settle()
-    await (admin.remove_account("acme") if account else admin.remove_member("acme", "ana"))
+    await (admin.delete_account("acme") if account else admin.delete_user("acme", "ana"))
     await harness.settle()
     await harness.ports.maintenance.prune(keep_s=30 * DAY_S)
     await harness.ports.compaction.compact()

@@ -23,8 +23,8 @@ STEP_S = 10.0
 async def begun(harness: Harness) -> tuple[AdminOperations, Job]:
     """A member with an embedding under way."""
     admin = AdminOperations(harness.ports, Caller("default", "root", Role.ROOT))
-    await admin.make_account("acme", "ben", seed=None, settings={})
-    await admin.enrol("acme", "ana", role="user", seed=None, settings={})
+    await admin.create_account("acme", "ben", seed=None, settings={})
+    await admin.create_user("acme", "ana", role="user", seed=None, settings={})
     await Workspace(harness.ports, Caller("acme", "ana", Role.USER), 5.0).write(
         "viking://~/memories/notes/a.md", "a heron"
     )
@@ -45,7 +45,7 @@ async def rounds(harness: Harness) -> None:
 async def test_a_member_whose_work_waits_for_tomorrow_is_removed_today(dense_harness: Harness, account: bool) -> None:
     harness = dense_harness
     admin, job = await begun(harness)
-    task = (await (admin.remove_account("acme") if account else admin.remove_member("acme", "ana"))).task_id
+    task = (await (admin.delete_account("acme") if account else admin.delete_user("acme", "ana"))).task_id
     await harness.ports.jobs.settle(job, Settlement(Outcome.WAIT, "budget", TOMORROW_S))
     shared = harness.ports.ledger.tenant(Caller("acme", ""))
     await shared.commit(Commit((), (NewJob("embed", "embed", delay_s=TOMORROW_S),)))
@@ -57,14 +57,14 @@ async def test_a_member_whose_work_waits_for_tomorrow_is_removed_today(dense_har
 async def test_work_that_runs_is_waited_for(dense_harness: Harness) -> None:
     harness = dense_harness
     admin, job = await begun(harness)
-    task = (await admin.remove_member("acme", "ana")).task_id
+    task = (await admin.delete_user("acme", "ana")).task_id
     root = harness.ports.ledger.tenant(Caller("default", "root", Role.ROOT))
     for step in await harness.lease(8):
         await run_job(step, harness.ports)
-    assert (await root.task(task)).status is not TaskStatus.COMPLETED
+    assert (await root.tasks.get(task)).status is not TaskStatus.COMPLETED
     await harness.ports.jobs.settle(job, Settlement(Outcome.WAIT, "ended"))
     await rounds(harness)
-    assert (await root.task(task)).status is TaskStatus.COMPLETED
+    assert (await root.tasks.get(task)).status is TaskStatus.COMPLETED
 
 
 async def test_others_work_stays_in_the_queue(dense_harness: Harness) -> None:
@@ -72,7 +72,7 @@ async def test_others_work_stays_in_the_queue(dense_harness: Harness) -> None:
     admin, _ = await begun(harness)
     bens = harness.ports.ledger.tenant(Caller("acme", "ben", Role.ADMIN))
     await bens.commit(Commit((), (NewJob("embed", "embed", delay_s=TOMORROW_S),)))
-    await admin.remove_member("acme", "ana")
+    await admin.delete_user("acme", "ana")
     await rounds(harness)
     assert await bens.pending() == 1
     assert await bens.pending(due=True) == 0

@@ -61,7 +61,7 @@ async def there(tmp_path: Path) -> AsyncIterator[Harness]:
 
 
 def packs(harness: Harness) -> PackOperations:
-    return harness.engine.as_caller(ROOT).facade(PackOperations)
+    return harness.engine.as_caller(ROOT).packs
 
 
 async def furnish(harness: Harness) -> None:
@@ -142,4 +142,4 @@ async def test_files_that_vanish_during_an_export_are_left_out(harness: Harness)
         listed = [e["path"] for e in json.loads(archive.read("docs/_ovpack/manifest.json"))["entries"]]
     assert "part0/page.md" in listed
     assert "part1/page.md" not in listed
-    assert (await packs(harness).import_pack(pack.path, "viking://resources/again")).files == 2
+    assert (await packs(harness).import_(pack.path, "viking://resources/again")).files == 2

@@ -22,7 +22,7 @@ Members = dict[str, bytes]
 
 
 def packs(harness: Harness) -> PackOperations:
-    return harness.engine.as_caller(Caller(role=Role.ROOT)).facade(PackOperations)
+    return harness.engine.as_caller(Caller(role=Role.ROOT)).packs
 
 
 async def members(harness: Harness) -> Members:
@@ -106,7 +106,7 @@ async def test_a_pack_that_does_not_verify_changes_nothing(
     (tmp_path / "pack.zip").write_bytes(zipped(found))
     state = await harness.state()
     with pytest.raises(Invalid):
-        await packs(harness).import_pack(tmp_path / "pack.zip", "viking://resources/elsewhere")
+        await packs(harness).import_(tmp_path / "pack.zip", "viking://resources/elsewhere")
     assert await harness.state() == state
 
 
@@ -118,7 +118,7 @@ async def test_a_pack_with_a_flipped_bit_is_refused_or_the_same(harness: Harness
         place = f"viking://resources/at{at}"
         state = await harness.state()
         try:
-            await packs(harness).import_pack(tmp_path / "pack.zip", place)
+            await packs(harness).import_(tmp_path / "pack.zip", place)
         except RecalldError:
             assert await harness.state() == state
             continue
@@ -131,15 +131,15 @@ async def test_a_foreign_pack_is_taken_by_its_files_hashes(harness: Harness, tmp
     found = await members(harness)
     with_manifest(lambda m: (m.pop("generator"), m.update(content_sha256="1" * 64)))(found)
     (tmp_path / "pack.zip").write_bytes(zipped(found))
-    did = await packs(harness).import_pack(tmp_path / "pack.zip", "viking://resources/elsewhere")
+    did = await packs(harness).import_(tmp_path / "pack.zip", "viking://resources/elsewhere")
     assert did.files == 2
 
 
 async def test_words_that_mean_nothing_are_named(harness: Harness, tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="on_conflict"):
-        await packs(harness).import_pack(tmp_path / "pack.zip", "viking://resources", on_conflict="merge")
+        await packs(harness).import_(tmp_path / "pack.zip", "viking://resources", on_conflict="merge")
     with pytest.raises(Invalid, match="vector_mode"):
-        await packs(harness).import_pack(tmp_path / "pack.zip", "viking://resources", vector_mode="some")
+        await packs(harness).import_(tmp_path / "pack.zip", "viking://resources", vector_mode="some")
 
 
 async def test_a_pack_is_imported_and_a_backup_restored(harness: Harness, tmp_path: Path) -> None:
@@ -149,5 +149,5 @@ async def test_a_pack_is_imported_and_a_backup_restored(harness: Harness, tmp_pa
     with pytest.raises(Invalid, match="not a backup"):
         await packs(harness).restore(pack.path)
     with pytest.raises(Invalid, match="restore"):
-        await packs(harness).import_pack(backup.path, "viking://resources")
+        await packs(harness).import_(backup.path, "viking://resources")
     assert await harness.state() == state

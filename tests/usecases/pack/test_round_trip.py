@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from recalld.app.packs import PackOperations
-from recalld.app.privacy import PrivacyOperations
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, SetTags
 from recalld.domain.errors import Conflict, Denied, Invalid, NotFound
@@ -32,7 +31,7 @@ async def there(tmp_path: Path) -> AsyncIterator[Harness]:
 
 
 def packs(harness: Harness, caller: Caller = ROOT) -> PackOperations:
-    return harness.engine.as_caller(caller).facade(PackOperations)
+    return harness.engine.as_caller(caller).packs
 
 
 async def furnish(harness: Harness) -> None:
@@ -64,7 +63,7 @@ async def snapshot(harness: Harness, uri: str) -> dict[str, Any]:
 async def test_a_subtree_comes_out_as_it_went_in(harness: Harness, there: Harness) -> None:
     await furnish(harness)
     pack = await packs(harness).export(DOCS)
-    did = await packs(there).import_pack(pack.path, "viking://resources")
+    did = await packs(there).import_(pack.path, "viking://resources")
     await there.settle()
     assert str(did.uri) == DOCS
     assert (did.files, did.left_out_total) == (4, 0)
@@ -106,7 +105,7 @@ async def test_a_backup_restores_every_users_tree_and_talk(harness: Harness, the
     did = await packs(there).restore(pack.path)
     ran = await there.settle()
     assert (did.sessions, did.messages, did.left_out) == (1, 2, ())
-    before, after = await harness.engine.session("trip"), await there.engine.session("trip")
+    before, after = await harness.engine.sessions.get("trip"), await there.engine.sessions.get("trip")
     assert (after.message_count, after.total_message_count, after.commit_count) == (1, 2, 1)
     assert before.total_message_count == after.total_message_count
     tenants = [h.ports.ledger.tenant(Caller()) for h in (harness, there)]
@@ -147,13 +146,13 @@ async def test_existing_files_refuse_an_import_without_on_conflict(harness: Harn
     await there.settle()
     state = await there.state()
     with pytest.raises(Conflict) as refused:
-        await packs(there).import_pack(pack.path, "viking://resources")
+        await packs(there).import_(pack.path, "viking://resources")
     assert refused.value.code == "ALREADY_EXISTS"
     assert await there.state() == state
-    skipped = await packs(there).import_pack(pack.path, "viking://resources", on_conflict="skip")
+    skipped = await packs(there).import_(pack.path, "viking://resources", on_conflict="skip")
     assert (skipped.files, skipped.kept) == (3, 1)
     assert await there.engine.read(f"{DOCS}/tea.md") == "mine"
-    await packs(there).import_pack(pack.path, "viking://resources", on_conflict="overwrite")
+    await packs(there).import_(pack.path, "viking://resources", on_conflict="overwrite")
     assert "oolong" in await there.engine.read(f"{DOCS}/tea.md")
     assert await there.engine.read(f"{DOCS}/own.md") == "only here"
 
@@ -163,10 +162,9 @@ async def test_a_pack_goes_only_where_its_scope_is(harness: Harness, there: Harn
     pack = await packs(harness).export(DOCS)
     for parent in ("viking://user/default/memories", "viking://agent/skills"):
         with pytest.raises(Invalid, match="same scope"):
-            await packs(there).import_pack(pack.path, parent)
+            await packs(there).import_(pack.path, parent)
     assert (
-        str((await packs(there).import_pack(pack.path, "viking://resources/below")).uri)
-        == "viking://resources/below/docs"
+        str((await packs(there).import_(pack.path, "viking://resources/below")).uri) == "viking://resources/below/docs"
     )
 
 
@@ -178,9 +176,9 @@ async def test_another_users_tree_is_neither_exported_nor_brought_to(harness: Ha
     mine = await packs(harness).export("viking://user/bob/memories")
     state = await harness.state()
     with pytest.raises(Denied):
-        await ana.import_pack(mine.path, "viking://user/bob", on_conflict="overwrite")
+        await ana.import_(mine.path, "viking://user/bob", on_conflict="overwrite")
     assert await harness.state() == state
-    assert str((await ana.import_pack(mine.path, "viking://user/ana")).uri) == "viking://user/ana/memories"
+    assert str((await ana.import_(mine.path, "viking://user/ana")).uri) == "viking://user/ana/memories"
 
 
 async def test_backup_and_restore_are_not_for_plain_users(harness: Harness) -> None:
@@ -207,8 +205,8 @@ async def test_vector_counts_are_in_the_manifest_and_required_on_request(
         dense = json.loads(archive.read("docs/_ovpack/manifest.json"))["index"]["dense"]
         assert len(archive.read("docs/_ovpack/dense.f32")) == dense["count"] * dense["dimension"] * 4
     with pytest.raises(Conflict, match="vectors"):
-        await packs(there).import_pack(pack.path, "viking://resources", vector_mode="require")
-    did = await packs(dense_harness).import_pack(pack.path, "viking://resources/copy", vector_mode="require")
+        await packs(there).import_(pack.path, "viking://resources", vector_mode="require")
+    did = await packs(dense_harness).import_(pack.path, "viking://resources/copy", vector_mode="require")
     assert did.files == 1
     with pytest.raises(Conflict, match="no vectors"):
         await packs(there).export("viking://resources", include_vectors=True)
@@ -246,7 +244,7 @@ async def test_summaries_that_came_along_outlive_the_work_an_import_leaves(harne
     with zipfile.ZipFile(pack.path, "w") as archive:
         for name, data in found.items():
             archive.writestr(name, data)
-    await packs(there).import_pack(pack.path, "viking://resources")
+    await packs(there).import_(pack.path, "viking://resources")
     assert (await there.queue("shape")).pending == 70
     await there.settle()
     assert await there.engine.abstract(DOCS) == "Told of .abstract.md by a large model."
@@ -261,7 +259,7 @@ async def test_private_values_leave_in_a_backup_alone_and_are_found_by_nothing(
     harness: Harness, there: Harness
 ) -> None:
     me = harness.engine.as_caller(Caller())
-    await me.facade(PrivacyOperations).upsert("skill", "mailer", {"token": "opensesame"})
+    await me.privacy.upsert("skill", "mailer", {"token": "opensesame"})
     await me.write("viking://~/memories/preferences/me/tea.md", "oolong")
     await harness.settle()
     with pytest.raises(Invalid, match="private"):
@@ -272,15 +270,13 @@ async def test_private_values_leave_in_a_backup_alone_and_are_found_by_nothing(
     backup = await packs(harness).backup()
     await packs(there).restore(backup.path)
     await there.settle()
-    config = await there.engine.as_caller(Caller()).facade(PrivacyOperations).config("skill", "mailer")
+    config = await there.engine.as_caller(Caller()).privacy.config("skill", "mailer")
     assert config.current.values == {"token": "opensesame"}
     assert await there.found("opensesame") == []
 
 
 async def test_private_values_are_not_brought_by_a_pack_of_a_user(harness: Harness, there: Harness) -> None:
-    await (
-        harness.engine.as_caller(Caller()).facade(PrivacyOperations).upsert("skill", "mailer", {"token": "opensesame"})
-    )
+    await harness.engine.as_caller(Caller()).privacy.upsert("skill", "mailer", {"token": "opensesame"})
     backup = await packs(harness).backup()
     with zipfile.ZipFile(backup.path) as archive:
         found = {name: archive.read(name) for name in archive.namelist()}
@@ -295,6 +291,6 @@ async def test_private_values_are_not_brought_by_a_pack_of_a_user(harness: Harne
             if "/files/user/default/" in name:
                 archive.writestr(name.replace("openviking-backup/files/user/default", "default/files"), data)
         archive.writestr("default/_ovpack/manifest.json", json.dumps(manifest))
-    did = await packs(there).import_pack(backup.path, "viking://user", on_conflict="overwrite")
+    did = await packs(there).import_(backup.path, "viking://user", on_conflict="overwrite")
     assert any("private" in one for one in did.left_out)
-    assert await there.engine.as_caller(Caller()).facade(PrivacyOperations).categories() == []
+    assert await there.engine.as_caller(Caller()).privacy.categories() == []

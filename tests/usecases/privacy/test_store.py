@@ -19,7 +19,7 @@ __all__ = ["dense_harness", "harness"]
 
 
 def verbs(harness: Harness, user: str = "default") -> PrivacyOperations:
-    return harness.engine.as_caller(Caller("default", user, Role.USER)).facade(PrivacyOperations)
+    return harness.engine.as_caller(Caller("default", user, Role.USER)).privacy
 
 
 async def test_of_several_at_once_each_has_a_version_of_its_own(harness: Harness) -> None:

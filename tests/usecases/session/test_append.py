@@ -100,7 +100,7 @@ async def test_a_message_beyond_its_limit_is_refused_whole(harness: Harness) -> 
 async def test_invalid_messages_are_refused_and_create_no_session(harness: Harness, message: dict[str, object]) -> None:
     with pytest.raises(Invalid) as refused:
         await harness.append("s", message)
-    assert (bool(refused.value.remedy), await harness.engine.sessions()) == (True, [])
+    assert (bool(refused.value.remedy), await harness.engine.sessions.list()) == (True, [])
 
 
 @pytest.mark.parametrize("count", [0, 101])

@@ -19,12 +19,12 @@ POLICY = {"pending_token_threshold": 10_000, "message_count_threshold": 3, "idle
 
 
 async def begin(harness: Harness, **changes: Any) -> Session:
-    return await harness.engine.session_new("s", config={"auto_commit_policy": {**POLICY, **changes}})
+    return await harness.engine.sessions.create("s", config={"auto_commit_policy": {**POLICY, **changes}})
 
 
 async def commits(harness: Harness) -> int:
     await harness.settle()
-    return (await harness.engine.session("s")).commit_count
+    return (await harness.engine.sessions.get("s")).commit_count
 
 
 async def test_at_the_threshold_nothing_happens_and_beyond_it_the_session_commits_once(harness: Harness) -> None:
@@ -34,10 +34,10 @@ async def test_at_the_threshold_nothing_happens_and_beyond_it_the_session_commit
     did = await harness.append("s", "4")
     assert did.message_count == 4  # the append answers before the commit
     assert await commits(harness) == 1
-    session = await harness.engine.session("s")
+    session = await harness.engine.sessions.get("s")
     assert session.message_count == 0
     assert session.config["last_auto_commit_at"] > 0
-    assert [t.type for t in await harness.engine.tasks(type="session_commit")] == ["session_commit"]
+    assert [t.type for t in await harness.engine.tasks.list(type="session_commit")] == ["session_commit"]
 
 
 async def test_tokens_beyond_their_threshold_commit_too(harness: Harness) -> None:
@@ -51,7 +51,7 @@ async def test_many_writes_beyond_the_threshold_are_one_commit(harness: Harness)
     for i in range(8):
         await harness.append("s", f"{i}")
     assert await commits(harness) == 1
-    assert (await harness.engine.session("s")).message_count == 2
+    assert (await harness.engine.sessions.get("s")).message_count == 2
 
 
 async def test_a_repeated_message_commits_nothing(harness: Harness) -> None:
@@ -81,7 +81,7 @@ async def test_a_manual_commit_in_between_leaves_the_job_nothing_to_do(harness: 
 async def test_a_session_deleted_in_between_leaves_no_dead_job(harness: Harness) -> None:
     await begin(harness)
     await harness.append("s", *"abcd")
-    await harness.engine.session_delete("s")
+    await harness.engine.sessions.delete("s")
     await harness.settle()
     assert (await harness.queue("auto_commit")).dead == 0
 
@@ -96,7 +96,7 @@ async def test_an_idle_session_with_a_policy_is_committed(harness: Harness) -> N
     harness.clock.advance(61.0)
     assert await enqueue_idle(harness.ports) == 1
     assert await commits(harness) == 1
-    assert (await harness.engine.session("other")).commit_count == 0
+    assert (await harness.engine.sessions.get("other")).commit_count == 0
     assert await enqueue_idle(harness.ports) == 0
 
 
@@ -115,10 +115,10 @@ async def test_housekeeping_commits_idle_sessions_unless_disabled(harness: Harne
 async def test_a_server_may_have_every_new_session_commit_by_itself(tmp_path: Path) -> None:
     async with harness_at(tmp_path / "data", session={"auto_commit": True}) as harness:
         await harness.append("made", "by a message")
-        requested = await harness.engine.session("asked", auto_create=True)
-        named = await harness.engine.session_new("named")
-        declined = await harness.engine.session_new("declined", config={"auto_commit_policy": None})
-        appended = await harness.engine.session("made")
+        requested = await harness.engine.sessions.get("asked", auto_create=True)
+        named = await harness.engine.sessions.create("named")
+        declined = await harness.engine.sessions.create("declined", config={"auto_commit_policy": None})
+        appended = await harness.engine.sessions.get("made")
         assert [s.config.get("auto_commit_policy", {}) is not None for s in (appended, requested, named, declined)] == [
             True,
             True,
@@ -130,6 +130,6 @@ async def test_a_server_may_have_every_new_session_commit_by_itself(tmp_path: Pa
 
 async def test_without_that_setting_no_session_does(harness: Harness) -> None:
     await harness.append("s", *"abcdefgh")
-    assert "auto_commit_policy" not in (await harness.engine.session("s")).config
+    assert "auto_commit_policy" not in (await harness.engine.sessions.get("s")).config
     with pytest.raises(Conflict):
         await begin(harness)

@@ -20,7 +20,7 @@ async def learned(harness: Harness) -> dict[str, str]:
 
 
 async def archived(harness: Harness, number: int = 1) -> list[str]:
-    return [m["parts"][0]["text"] for m in (await harness.engine.archive("s", f"archive_{number:03d}"))[1]]
+    return [m["parts"][0]["text"] for m in (await harness.engine.sessions.archive("s", f"archive_{number:03d}"))[1]]
 
 
 async def test_live_messages_go_into_an_archive(harness: Harness) -> None:
@@ -30,7 +30,7 @@ async def test_live_messages_go_into_an_archive(harness: Harness) -> None:
     assert did.archived
     assert did.archive_uri == "viking://user/default/sessions/s/history/archive_001"
     assert await archived(harness) == ["one", "two"]
-    session = await harness.engine.session("s")
+    session = await harness.engine.sessions.get("s")
     assert (session.message_count, session.total_message_count, session.commit_count) == (0, 2, 1)
 
 
@@ -43,7 +43,7 @@ async def test_a_message_keeps_its_address_and_is_found_when_archived(harness: H
 
 
 async def test_an_empty_session_archives_nothing(harness: Harness) -> None:
-    await harness.engine.session_new("s")
+    await harness.engine.sessions.create("s")
     did = await harness.commit("s")
     assert (did.archived, did.reason) == (False, "no_messages")
 
@@ -58,7 +58,7 @@ async def test_keep_recent_count_keeps_recent_messages_live(harness: Harness) ->
     await harness.commit("s", keep_recent_count=2)
     await harness.settle()
     assert await archived(harness) == ["a", "b", "c"]
-    assert [m["parts"][0]["text"] for m in (await harness.engine.session_context("s")).messages] == ["d", "e"]
+    assert [m["parts"][0]["text"] for m in (await harness.engine.sessions.context("s")).messages] == ["d", "e"]
     again = await harness.commit("s", keep_recent_count=2)
     assert (again.archived, again.reason) == (False, "all_within_keep_window")
 
@@ -75,7 +75,7 @@ async def test_a_count_below_zero_is_refused(harness: Harness) -> None:
     await harness.append("s", "x")
     with pytest.raises(Invalid):
         await harness.commit("s", keep_recent_count=-1)
-    assert (await harness.engine.session("s")).message_count == 1
+    assert (await harness.engine.sessions.get("s")).message_count == 1
 
 
 async def test_two_commits_at_once_lose_and_double_nothing(harness: Harness) -> None:
@@ -100,7 +100,9 @@ async def test_commits_during_appends_keep_every_message_once(harness: Harness) 
     await harness.commit("s")
     await harness.settle()
     texts = [
-        t for n in range(1, (await harness.engine.session("s")).commit_count + 1) for t in await archived(harness, n)
+        t
+        for n in range(1, (await harness.engine.sessions.get("s")).commit_count + 1)
+        for t in await archived(harness, n)
     ]
     assert sorted(texts) == sorted(["start", *(f"{w}.{i}" for w in (1, 2) for i in range(10))])
 
@@ -114,7 +116,7 @@ async def test_a_decision_becomes_an_event_that_quotes_it(harness: Harness) -> N
     (path,) = memories
     assert path.startswith("events/")
     assert "Lisbon in March" in memories[path]
-    task = await harness.engine.task(did.task_id)
+    task = await harness.engine.tasks.get(did.task_id)
     assert task.status is TaskStatus.COMPLETED
     assert (task.result or {})["memories_extracted"] == {"events": 1}
     node = await harness.engine.stat(f"viking://~/memories/{path}")
@@ -148,7 +150,7 @@ async def test_a_repeated_extraction_writes_memories_once(harness: Harness) -> N
     await run_job(job, harness.ports)
     assert (await learned(harness), await harness.seq()) == (before, seq)
     await harness.settle()
-    assert (await harness.engine.session("s")).memories_extracted == {"events": 1}
+    assert (await harness.engine.sessions.get("s")).memories_extracted == {"events": 1}
 
 
 async def test_a_worker_lost_before_its_commit_leaves_the_job_to_the_next(harness: Harness) -> None:
@@ -157,23 +159,23 @@ async def test_a_worker_lost_before_its_commit_leaves_the_job_to_the_next(harnes
     await harness.lease_of("extract")
     await harness.ports.jobs.release(worker="harness")
     await harness.settle()
-    assert (await harness.engine.task(did.task_id)).status is TaskStatus.COMPLETED
+    assert (await harness.engine.tasks.get(did.task_id)).status is TaskStatus.COMPLETED
     assert len(await learned(harness)) == 1
 
 
 async def test_a_session_deleted_before_its_archive_is_read_ends_the_job(harness: Harness) -> None:
     await harness.append("s", DECISION)
     did = await harness.commit("s")
-    await harness.engine.session_delete("s")
+    await harness.engine.sessions.delete("s")
     await harness.settle()
-    assert (await harness.engine.task(did.task_id)).status is TaskStatus.FAILED
+    assert (await harness.engine.tasks.get(did.task_id)).status is TaskStatus.FAILED
     assert await learned(harness) == {}
 
 
 async def test_a_cancelled_extraction_leaves_the_archive_failed_and_its_words_live(harness: Harness) -> None:
     await harness.append("s", DECISION)
     did = await harness.commit("s")
-    await harness.engine.cancel(did.task_id)
+    await harness.engine.tasks.cancel(did.task_id)
     await harness.settle()
-    shown = await harness.engine.session_context("s")
+    shown = await harness.engine.sessions.context("s")
     assert (shown.archives_failed, [m["parts"][0]["text"] for m in shown.messages]) == (1, [DECISION])

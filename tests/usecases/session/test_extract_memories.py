@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from recalld.app.sessions import SessionOperations
 from recalld.domain.errors import NotFound
 from recalld.rules.retention import Retention
 from tests.harness import Harness
@@ -32,11 +31,11 @@ async def memories(harness: Harness) -> dict[str, int]:
 
 
 async def committed(harness: Harness, policy: dict[str, Any] | None, **options: Any) -> dict[str, Any]:
-    await harness.engine.session_new("s", config={"memory_policy": policy} if policy is not None else {})
+    await harness.engine.sessions.create("s", config={"memory_policy": policy} if policy is not None else {})
     await harness.append("s", FACT, peer())
     did = await harness.commit("s", **options)
     await harness.settle()
-    return (await harness.engine.task(did.task_id)).result or {}
+    return (await harness.engine.tasks.get(did.task_id)).result or {}
 
 
 async def test_a_peers_words_become_memories_of_that_peer(harness: Harness) -> None:
@@ -65,7 +64,7 @@ async def test_without_a_policy_of_its_own_a_session_keeps_its_users(harness: Ha
     await registry.change_settings("default", "default", {"memory_policy": {"self": {"enabled": False}}})
     await committed(harness, None)
     assert await memories(harness) == {"own": 0, "peers": 1}
-    await harness.engine.session_new("own", config={"memory_policy": {"self": {"enabled": True}}})
+    await harness.engine.sessions.create("own", config={"memory_policy": {"self": {"enabled": True}}})
     await harness.append("own", FACT)
     await harness.commit("own")
     assert (await memories(harness))["own"] == 1
@@ -73,13 +72,13 @@ async def test_without_a_policy_of_its_own_a_session_keeps_its_users(harness: Ha
 
 async def test_without_working_memory_an_archive_has_no_overview(harness: Harness) -> None:
     await committed(harness, {"working_memory": {"enabled": False}})
-    (archive,) = await harness.engine.archives("s")
+    (archive,) = await harness.engine.sessions.archives("s")
     assert (archive.state, archive.overview, archive.abstract) == ("done", "", "")
     assert (await memories(harness))["own"] == 1
 
 
 async def test_events_carry_the_sessions_tags_or_those_of_their_commit(harness: Harness) -> None:
-    await harness.engine.session_new(
+    await harness.engine.sessions.create(
         "s", config={"memory_extraction_config": {"events": {"tags": ["team=core", "bad"]}}}
     )
     cases: list[tuple[list[str] | None, tuple[str, ...], str]] = [
@@ -91,40 +90,40 @@ async def test_events_carry_the_sessions_tags_or_those_of_their_commit(harness: 
         await harness.append("s", FACT.replace("Lisbon", town))
         did = await harness.commit("s", event_tags=tags)
         await harness.settle()
-        (uri,) = ((await harness.engine.task(did.task_id)).result or {})["memory_uris"]
+        (uri,) = ((await harness.engine.tasks.get(did.task_id)).result or {})["memory_uris"]
         assert (await harness.engine.stat(uri)).tags == expected
 
 
 async def test_an_immediate_extraction_is_found_and_messages_stay_live(harness: Harness) -> None:
     await harness.append("s", FACT)
-    (one,) = await harness.engine.facade(SessionOperations).extract("s")
+    (one,) = await harness.engine.sessions.extract("s")
     assert (one.type, "Lisbon" in one.abstract) == ("events", True)
     assert str(one.uri) in await harness.found("Lisbon nurse")
-    session = await harness.engine.session("s")
+    session = await harness.engine.sessions.get("s")
     assert (session.message_count, session.commit_count, session.memories_extracted) == (1, 0, {"events": 1})
 
 
 async def test_immediately_extracted_messages_are_not_extracted_again(harness: Harness) -> None:
     await harness.append("s", FACT)
-    await harness.engine.facade(SessionOperations).extract("s")
-    assert await harness.engine.facade(SessionOperations).extract("s") == []
+    await harness.engine.sessions.extract("s")
+    assert await harness.engine.sessions.extract("s") == []
     await harness.append("s", OTHER)
     await harness.commit("s")
     assert await memories(harness) == {"own": 2, "peers": 0}
-    assert (await harness.engine.archives("s"))[0].overview
+    assert (await harness.engine.sessions.archives("s"))[0].overview
 
 
 async def test_a_session_that_is_not_there_teaches_nothing(harness: Harness) -> None:
     with pytest.raises(NotFound):
-        await harness.engine.facade(SessionOperations).extract("never")
+        await harness.engine.sessions.extract("never")
 
 
 async def test_tokens_within_the_keep_window_are_not_pending(harness: Harness) -> None:
     await harness.append("s", "one two three four", "five six seven eight", "nine ten")
-    whole = (await harness.engine.session("s")).pending_tokens
+    whole = (await harness.engine.sessions.get("s")).pending_tokens
     assert whole > 0
     await harness.commit("s", keep_recent_count=1)
-    assert (await harness.engine.session("s")).pending_tokens == 0
+    assert (await harness.engine.sessions.get("s")).pending_tokens == 0
     did = await harness.append("s", "eleven twelve thirteen")
     live = await harness.ports.ledger.tenant(harness.engine.caller).messages("s", archive=0)
     assert did.pending_tokens == live[0].tokens
@@ -135,13 +134,13 @@ async def test_a_session_remembers_how_its_last_commit_kept_turns(harness: Harne
         await harness.append("s", f"question {i}", {"role": "assistant", "content": f"answer {i}"})
     did = await harness.commit("s", retention=Retention("turn_budget", turns=2))
     assert not did.budget_exceeded
-    session = await harness.engine.session("s")
+    session = await harness.engine.sessions.get("s")
     assert (session.message_count, session.config["keep_recent_turn_count"]) == (4, 2)
     did = await harness.commit("s", retention=Retention("turn_budget", token_budget=1))
-    assert (did.budget_exceeded, (await harness.engine.session("s")).message_count) == (True, 1)
+    assert (did.budget_exceeded, (await harness.engine.sessions.get("s")).message_count) == (True, 1)
     await harness.append("s", "more")
     await harness.commit("s")
-    assert "retention_mode" not in (await harness.engine.session("s")).config
+    assert "retention_mode" not in (await harness.engine.sessions.get("s")).config
 
 
 async def test_an_archive_tells_which_memories_came_of_it(harness: Harness) -> None:

@@ -21,11 +21,11 @@ def message(output: str = LONG, **more: Any) -> dict[str, Any]:
 
 
 def verbs(harness: Harness) -> SessionOperations:
-    return harness.engine.facade(SessionOperations)
+    return harness.engine.sessions
 
 
 async def shown(harness: Harness, session: str = "s") -> list[dict[str, Any]]:
-    context = await harness.engine.session_context(session, token_budget=1_000_000)
+    context = await harness.engine.sessions.context(session, token_budget=1_000_000)
     return [part for m in context.messages for part in m["parts"]]
 
 
@@ -97,7 +97,7 @@ async def test_an_output_that_is_not_there_is_not_found(harness: Harness, output
 async def test_an_output_is_its_users_alone(harness: Harness) -> None:
     await harness.append("s", message())
     (facts,) = await verbs(harness).tool_results("s")
-    bob = harness.engine.as_caller(Caller(user="bob")).facade(SessionOperations)
+    bob = harness.engine.as_caller(Caller(user="bob")).sessions
     with pytest.raises(NotFound):
         await bob.tool_result("s", facts["tool_result_id"])
 
@@ -120,7 +120,7 @@ async def test_a_forgotten_message_takes_its_output_along(harness: Harness) -> N
 async def test_a_deleted_session_leaves_no_output(harness: Harness) -> None:
     before = (await harness.engine.usage()).blob_bytes
     await harness.append("s", message("z" * 200_000))
-    await harness.engine.session_delete("s")
+    await harness.engine.sessions.delete("s")
     await harness.settle()
     assert (await harness.engine.usage()).nodes < 20
     with pytest.raises(NotFound):

@@ -28,7 +28,7 @@ def skill(name: str = "fern", body: str = "Do it.") -> str:
 
 
 def verbs(harness: Harness, caller: Caller | None = None) -> SkillOperations:
-    return harness.engine.as_caller(caller or Caller()).facade(SkillOperations)
+    return harness.engine.as_caller(caller or Caller()).skills
 
 
 async def test_adding_is_one_commit_and_what_it_acknowledged_is_found(harness: Harness) -> None:

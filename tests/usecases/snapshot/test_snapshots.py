@@ -231,7 +231,7 @@ async def test_an_interrupted_restore_is_reported_and_can_be_resumed(
 
 
 async def test_ignored_files_are_neither_recorded_nor_touched(harness: Harness) -> None:
-    await verbs(harness, ADMIN).set_ignore("*.tmp\n# a comment\nbuild/\n")
+    await verbs(harness, ADMIN).write_ignore("*.tmp\n# a comment\nbuild/\n")
     await harness.write(A, "a1\n")
     await harness.write("viking://resources/docs/n.tmp", "noise\n")
     await harness.write("viking://resources/build/out.md", "made\n")
@@ -241,8 +241,8 @@ async def test_ignored_files_are_neither_recorded_nor_touched(harness: Harness) 
     await harness.write(A, "a2\n")
     await verbs(harness).restore(did.snapshot.oid)
     assert set(await harness.texts_below("viking://resources")) == {"docs/a.md", "docs/n.tmp", "build/out.md"}
-    await verbs(harness, ADMIN).set_ignore("")
-    assert await verbs(harness).ignore() == ""
+    await verbs(harness, ADMIN).write_ignore("")
+    assert await verbs(harness).read_ignore() == ""
     assert (await verbs(harness).commit("all")).changed == 2
     with pytest.raises(NotFound):
         await shown(harness, did.snapshot.oid, "viking://resources/docs/n.tmp")
@@ -324,7 +324,7 @@ async def test_a_word_that_cannot_stand_in_a_record_is_refused(harness: Harness)
             await verbs(harness).commit(**options)
     for text in ("!keep.md", "a\\b", "x" * 70_000, "[z-a]"):
         with pytest.raises(Invalid):
-            await verbs(harness, ADMIN).set_ignore(text)
+            await verbs(harness, ADMIN).write_ignore(text)
 
 
 @pytest.mark.parametrize("meanwhile", ["write", "remove"])

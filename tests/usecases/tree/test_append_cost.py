@@ -9,8 +9,6 @@ import pytest
 
 from recalld.adapters.sqlite.ledger.ledger import SqliteLedger
 from recalld.adapters.sqlite.search.index import SqliteSearchIndex
-from recalld.app.packs import PackOperations
-from recalld.app.snapshots import SnapshotOperations
 from recalld.domain.caller import Caller
 from recalld.domain.policy import INLINE_INDEX_CHARS_MAX
 from recalld.domain.query import Query
@@ -51,7 +49,7 @@ async def test_a_hundred_appends_are_stored_once(harness: Harness) -> None:
 
 
 async def test_every_version_can_still_be_read_from_the_past(harness: Harness) -> None:
-    verbs = harness.engine.facade(SnapshotOperations)
+    verbs = harness.engine.snapshots
     await harness.write(LOG, line(0) * 2)
     oids = []
     for i in range(1, 4):
@@ -108,7 +106,7 @@ async def test_a_grown_file_is_grepped_fetched_copied_and_restored(harness: Harn
     await harness.write(LOG, line(0) * 3)
     await harness.write(LOG, "needle\n", mode="append")
     assert [m.line for m in (await harness.engine.grep("viking://resources", "needle")).matches] == [4]
-    fetched = await harness.engine.facade(PackOperations).fetch(LOG)
+    fetched = await harness.engine.download(LOG)
     assert b"".join([piece async for piece in fetched.pieces]) == (line(0) * 3 + "needle\n").encode()
     await harness.engine.cp(LOG, "viking://resources/copy.md")
     await harness.write("viking://resources/copy.md", "more\n", mode="append")

@@ -120,16 +120,16 @@ async def test_a_message_is_forgotten_alone(harness: Harness) -> None:
     ids = (await harness.append("s", "my pin is 1234", "hello")).message_ids
     await harness.engine.rm(f"viking://~/sessions/s/messages/{ids[0]}.md")
     assert await harness.found("pin 1234") == []
-    assert (await harness.engine.session("s")).message_count == 1
+    assert (await harness.engine.sessions.get("s")).message_count == 1
     assert "1234" not in await harness.engine.read("viking://~/sessions/s/messages.jsonl")
 
 
 async def test_a_session_removed_as_a_directory_is_gone_as_a_session(harness: Harness) -> None:
     await harness.append("s", "my pin is 1234")
     await harness.engine.rm("viking://~/sessions/s", recursive=True)
-    assert (await harness.engine.sessions(), await harness.found("pin 1234")) == ([], [])
+    assert (await harness.engine.sessions.list(), await harness.found("pin 1234")) == ([], [])
     with pytest.raises(NotFound):
-        await harness.engine.session("s")
+        await harness.engine.sessions.get("s")
     await harness.settle()
     assert (await harness.engine.usage()).messages == 0
 

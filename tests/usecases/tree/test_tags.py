@@ -14,7 +14,7 @@ A, B = "viking://resources/d/a.md", "viking://resources/d/b.md"
 
 
 def verbs(harness: Harness) -> IndexOperations:
-    return harness.engine.facade(IndexOperations)
+    return harness.engine.index
 
 
 async def test_a_tagged_file_is_found_by_its_tag(harness: Harness) -> None:
@@ -75,4 +75,4 @@ async def test_a_memory_tells_its_fields_and_anything_else_does_not(harness: Har
     assert (await verbs(harness).attributes(memory)).memory == {"event_name": "x", "version": 1}
     assert (await verbs(harness).attributes(A)).memory is None
     with pytest.raises(Denied):
-        await harness.engine.as_caller(Caller(user="bob")).facade(IndexOperations).attributes(memory)
+        await harness.engine.as_caller(Caller(user="bob")).index.attributes(memory)

@@ -1,4 +1,4 @@
-"""``recalld add``: a folder, a file or a zip into the tree."""
+"""``recalld add``: import a folder, a file or a zip."""
 
 from __future__ import annotations
 
@@ -45,26 +45,28 @@ recalld add ./service --to viking://resources/service --exclude "tests/**" --inc
 def add(
     call: Call,
     path: Annotated[str, typer.Argument(help="A folder, a file or a zip on this machine.")],
-    to: Annotated[str, typer.Option(help="Exactly this address.")] = "",
-    parent: Annotated[str, typer.Option("--parent", "-p", help="Below this directory, under its own name.")] = "",
-    create_parent: Annotated[bool, typer.Option("--create-parent", help="Make the parent if it is missing.")] = False,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Until all of it is searchable.")] = False,
+    to: Annotated[str, typer.Option(help="The exact address.")] = "",
+    parent: Annotated[str, typer.Option("--parent", "-p", help="The directory to import into.")] = "",
+    create_parent: Annotated[bool, typer.Option("--create-parent", help="Create a missing parent.")] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until everything is searchable.")] = False,
     include: Annotated[
         list[str] | None,
-        typer.Option(help="Only paths that match (as in .gitignore). Credentials are taken only if this names them."),
+        typer.Option(
+            help="Import only matching paths (as in .gitignore). Credentials are imported only if this names them."
+        ),
     ] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="Not the paths that match (as in .gitignore).")] = None,
-    tags: Annotated[list[str] | None, typer.Option(help="k=v for everything imported.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Skip matching paths (as in .gitignore).")] = None,
+    tags: Annotated[list[str] | None, typer.Option(help="Tags (key=value) of everything imported.")] = None,
     keep_removed: Annotated[
-        bool, typer.Option("--keep-removed", help="Keep what an earlier import brought and is gone here.")
+        bool, typer.Option("--keep-removed", help="Keep files that are no longer in the source.")
     ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Ask nothing: neither before much is sent nor removed.")
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="List every file that is kept or skipped.")] = False,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only print the estimated cost of a language model.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name every file that is kept or left out.")] = False,
-    estimate: Annotated[bool, typer.Option("--estimate", help="Only tell what a language model would cost.")] = False,
 ) -> None:
-    """Import documents and source code. Adding a folder again updates what changed and removes what is gone from it."""
+    """Import documents and source code. Importing a folder again updates changed files and removes missing ones."""
     place: dict[str, Any] = {"to": to, "parent": parent, "create_parent": create_parent, "tags": tags or ()}
     if estimate:
         _estimate(call, Path(path).expanduser(), include or (), exclude or ())
@@ -110,7 +112,7 @@ def _add_folder(
 
 
 def _pack_fields(pack: Packed) -> dict[str, Any]:
-    """What the server has to know of what it does not get, so that it does not take it for gone."""
+    """What is in the source but not sent, so that the server does not remove it."""
     left_out, incomplete = pack.left_out, pack.incomplete
     if len(left_out) > LEFT_OUT_MAX:
         left_out, incomplete = [], incomplete or f"{len(pack.left_out)} paths are left out, too many to name"
@@ -125,7 +127,7 @@ def _ask(call: Call, question: str, *, yes: bool) -> None:
 
 
 def asks(call: Call) -> bool:
-    """True where a question can be answered."""
+    """Whether a question can be answered."""
     return not call.as_json and sys.stdin.isatty() and sys.stderr.isatty()
 
 
@@ -146,7 +148,7 @@ def _check_there(local: Path) -> None:
 
 
 def _origin(local: Path) -> str:
-    """What tells this folder or file from others of its name: adding it again updates what it made."""
+    """The identity of a folder or file: importing it again updates the earlier import."""
     return f"{socket.gethostname()}:{local.resolve()}"
 
 

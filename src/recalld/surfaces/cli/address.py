@@ -13,16 +13,16 @@ _FILE = Path("recalld.toml")
 
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-"""What is listened on at every address is asked at the loopback one."""
+"""The loopback address for each address that means every interface."""
 
 
-def server_url(option: str = "") -> str:
+def server_url(url: str = "") -> str:
     """``--url``, else ``RECALLD_URL``, else the address that ``recalld serve`` would take here (``RECALLD_SERVER__HOST`` and
     ``__PORT``, recalld.toml of this folder), else the usual one.
 
     Reads two keys by itself: the settings' machinery takes longer to load than most commands take to run.
     """
-    named = option or os.environ.get("RECALLD_URL", "")
+    named = url or os.environ.get("RECALLD_URL", "")
     if named:
         return named
     section = _section()

@@ -1,4 +1,4 @@
-"""``recalld agent``: settings that make an agent use a server, and the proof that it can."""
+"""``recalld agent``: settings for an agent, and a test of its connection."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .agent_settings import AGENTS, HIDDEN, Agent, Part, Server, agent, environm
 from .options import Call, with_client
 from .render import echo
 
-app = typer.Typer(help="Make an agent use this server: settings for it, and the proof that it works.")
+app = typer.Typer(help="Connect an agent to this server, and test the connection.")
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help=", ".join(AGENTS) + ".", show_default=False)]
 
 
@@ -34,9 +34,9 @@ recalld agent install codex --write --url https://recall.example.org
 def install(
     call: Call,
     name: NameArgument,
-    write: Annotated[bool, typer.Option("--write", help="Write the files; the ones before are kept.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write the files. Existing files are backed up.")] = False,
     only: Annotated[str, typer.Option(help="mcp (the tools) or plugin (what published plugins read).")] = "",
-    show_key: Annotated[bool, typer.Option("--show-key", help="Print the key as it is.")] = False,
+    show_key: Annotated[bool, typer.Option("--show-key", help="Print the key in clear.")] = False,
 ) -> None:
     """Print the settings an agent needs to use this server, or write them."""
     chosen = agent(name)
@@ -66,7 +66,7 @@ recalld agent check generic --json
 )
 @with_client
 def check(call: Call, name: NameArgument) -> None:
-    """Prove the round trip: health, tools, capture a message, find it, delete it."""
+    """Test the connection: health, tools, capture a message, find it, delete it."""
     chosen, server = agent(name), _server(call)
     done: list[Step] = []
     for step in steps(server, call.client):

@@ -1,4 +1,4 @@
-"""The round trip an agent makes, step by step, each told with its remedy."""
+"""The test of an agent's connection, step by step, with a remedy for each failure."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _listed(tools: Tools) -> str:
 
 
 def _captured(client: Client, session: str, message: dict[str, Any]) -> str:
-    result = client.append(session, [message])
+    result = client.sessions.append(session, [message])
     return f"{result.get('added')} message in session {session}"
 
 
@@ -137,5 +137,5 @@ def _found(client: Client, session: str, word: str) -> str:
 
 
 def _deleted(client: Client, session: str) -> str:
-    client.session_delete(session)
+    client.sessions.delete(session)
     return session

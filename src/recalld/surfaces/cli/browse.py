@@ -13,7 +13,7 @@ from .render import note, show_entries, show_facts, style
 
 app = typer.Typer()
 UriArgument = Annotated[str, typer.Argument(help="Address, such as viking://resources/docs or viking://~/memories.")]
-HiddenOption = Annotated[bool, typer.Option("--all", "-a", help="Hidden entries too.")]
+HiddenOption = Annotated[bool, typer.Option("--all", "-a", help="Include hidden entries.")]
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many.")]
 
 
@@ -22,8 +22,8 @@ LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most 
 def ls(
     call: Call,
     uri: UriArgument = "viking://",
-    long: Annotated[bool, typer.Option("--long", "-l", help="Sizes and times.")] = False,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Three levels deep.")] = False,
+    long: Annotated[bool, typer.Option("--long", "-l", help="Show sizes and times.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="List three levels.")] = False,
     hidden: HiddenOption = False,
     limit: LimitOption = 1000,
     sort: Annotated[str, typer.Option(help="name or mtime.")] = "",
@@ -45,7 +45,7 @@ def tree(
     hidden: HiddenOption = False,
     limit: LimitOption = 1000,
 ) -> None:
-    """Show everything below an address, with what it is about."""
+    """Show everything below an address, with abstracts."""
     entries = call.client.tree(uri, depth=depth, limit=limit, hidden=hidden)
     call.answer(entries, lambda: show_entries(entries, nested=True))
 
@@ -53,7 +53,7 @@ def tree(
 @app.command()
 @with_client
 def stat(call: Call, uri: UriArgument) -> None:
-    """Show an entry's facts."""
+    """Show the metadata of an entry."""
     facts = call.client.stat(uri)
     call.answer(facts, lambda: show_facts(facts))
 
@@ -65,7 +65,7 @@ def read(
     uri: UriArgument,
     offset: Annotated[int, typer.Option(min=0, help="First line, from 0.")] = 0,
     limit: Annotated[int, typer.Option("--limit", "-n", help="Lines; -1 = all.")] = -1,
-    raw: Annotated[bool, typer.Option("--raw", help="A memory's fields too.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Include the fields of a memory.")] = False,
 ) -> None:
     """Print a file."""
     text = call.client.read(uri, offset=offset, limit=limit, raw=raw)
@@ -75,7 +75,7 @@ def read(
 @app.command()
 @with_client
 def abstract(call: Call, uri: UriArgument) -> None:
-    """Print a directory's abstract (L0)."""
+    """Print the abstract (L0) of a directory."""
     if not call.client.stat(uri).get("isDir"):
         raise Invalid(f"{uri} is a file, and abstracts are of directories", remedy=f"recalld read {uri}")
     text = call.client.abstract(uri)
@@ -85,7 +85,7 @@ def abstract(call: Call, uri: UriArgument) -> None:
 @app.command()
 @with_client
 def overview(call: Call, uri: UriArgument) -> None:
-    """Print a directory's overview (L1)."""
+    """Print the overview (L1) of a directory."""
     text = call.client.overview(uri)
     call.answer(text, lambda: print(text))
 
@@ -96,8 +96,8 @@ def grep(
     call: Call,
     pattern: Annotated[str, typer.Argument(help="Regular expression (RE2), matched line by line.")],
     uri: Annotated[str, typer.Option("--uri", "-u", help="Below this address.")] = "viking://",
-    exclude: Annotated[str, typer.Option("--exclude", "-x", help="Not below this one.")] = "",
-    ignore_case: Annotated[bool, typer.Option("--ignore-case", "-i", help="Upper and lower case alike.")] = False,
+    exclude: Annotated[str, typer.Option("--exclude", "-x", help="Leave out this subtree.")] = "",
+    ignore_case: Annotated[bool, typer.Option("--ignore-case", "-i", help="Ignore case.")] = False,
     limit: LimitOption = 256,
     depth: Annotated[int, typer.Option("--depth", "-L", help="Levels.")] = 10,
 ) -> None:

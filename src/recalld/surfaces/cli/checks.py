@@ -1,4 +1,4 @@
-"""The examinations behind ``recalld doctor``: each looks at one thing and suggests how to repair it."""
+"""The checks of ``recalld doctor``. Each checks one thing and suggests a remedy."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ _QUESTION = "Who gives food to animals at the port?"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing examined: ``level`` ok, warn or fail; ``says`` what was seen; ``remedy`` how to repair it."""
+    """The result of a check. ``level`` is ok, warn or fail."""
 
     name: str
     level: str
-    says: str
+    text: str
     remedy: str = ""
 
 
 def examine(config: Config, client: Client) -> list[Finding]:
-    """All examinations, in an order in which the first failure explains the later ones."""
+    """Return all checks, in an order in which the first failure explains later ones."""
     folder = config.folder
     state = _server_state(client)
     return [
@@ -73,61 +73,63 @@ def examine(config: Config, client: Client) -> list[Finding]:
 
 def python_version(version: tuple[int, int, int]) -> Finding:
     """At least 3.11."""
-    says = "Python " + ".".join(str(part) for part in version)
+    text = "Python " + ".".join(str(part) for part in version)
     if version < (3, 11, 0):
-        return Finding("python", FAIL, says, "install Python 3.11 or newer")
-    return Finding("python", OK, says)
+        return Finding("python", FAIL, text, "install Python 3.11 or newer")
+    return Finding("python", OK, text)
 
 
 def clock(wall: Callable[[], float], monotonic: Callable[[], float]) -> Finding:
-    """Not before this program was made, and never running backwards."""
+    """The clock is not before the release of this program, and never runs backwards."""
     before, now, after = monotonic(), wall(), monotonic()
     shown = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
     if now < NOT_BEFORE:
-        return Finding("clock", FAIL, f"it says {shown}, before this program was made", "set the clock")
+        return Finding("clock", FAIL, f"it shows {shown}, before this program was released", "set the clock")
     if after < before:
         return Finding("clock", FAIL, "the monotonic clock ran backwards", "restart the machine")
     return Finding("clock", OK, shown)
 
 
 def permissions(folder: Path) -> Finding:
-    """The data folder (or where it will be) can be written by us, and others can neither read nor write what is in it."""
+    """The data folder is writable for this user, and closed to others."""
     place = _nearest(folder)
     if not place.is_dir():
-        return Finding("folder", FAIL, f"{place} is no folder", "choose another --data")
+        return Finding("folder", FAIL, f"{place} is not a folder", "choose another --data")
     if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
         return Finding("folder", FAIL, f"{place} cannot be written", "chown or chmod it, or choose another --data")
     if place == folder and (loose := loose_files(folder)):
         shown = ", ".join(str(path) for path in loose[:3]) + (f" and {len(loose) - 3} more" if len(loose) > 3 else "")
         return Finding("folder", WARN, f"other users of this machine can read {shown}", f"chmod -R go-rwx {folder}")
-    return Finding("folder", OK, f"{folder}" + ("" if place == folder else " (not made yet)"))
+    return Finding("folder", OK, f"{folder}" + ("" if place == folder else " (not created yet)"))
 
 
 def disk_space(folder: Path, free_bytes: Callable[[Path], int]) -> Finding:
-    """Room to grow."""
+    """The disk has space to grow."""
     free = free_bytes(_nearest(folder))
     reserve = reserve_bytes(folder)
-    says = f"{free / 1e9:.1f} GB free" + (f", {reserve / 1e6:.0f} MB set aside for removals" if reserve else "")
+    text = f"{free / 1e9:.1f} GB free" + (f", {reserve / 1e6:.0f} MB set aside for removals" if reserve else "")
     if free < DISK_FREE_MIN:
-        return Finding("disk", FAIL, says, "free some space, or move the data folder: it holds only plain files")
+        return Finding("disk", FAIL, text, "free some space, or move the data folder: it holds only plain files")
     if reserve == 0:
-        return Finding("disk", WARN, f"{says}, the space set aside for removals is used", "free some space soon")
+        return Finding("disk", WARN, f"{text}, the space set aside for removals is used", "free some space soon")
     if free < DISK_FREE_WARN:
-        return Finding("disk", WARN, says, "free some space soon; writes are refused when it is full")
-    return Finding("disk", OK, says)
+        return Finding("disk", WARN, text, "free some space soon; writes are refused when it is full")
+    return Finding("disk", OK, text)
 
 
 def disk_speed(folder: Path) -> Finding:
-    """How long a small durable write takes: every acknowledged write waits for one."""
+    """The duration of a small durable write. Every acknowledged write waits for one."""
     try:
         times = _fsync_ms(_nearest(folder))
     except OSError as broken:
-        return Finding("fsync", FAIL, f"a test file could not be written: {broken.strerror}", "see the two lines above")
+        return Finding(
+            "fsync", FAIL, f"a test file could not be written: {broken.strerror}", "see the two checks above"
+        )
     median = statistics.median(times)
-    says = f"{median:.2f} ms a durable write (worst of {FSYNC_ROUNDS}: {max(times):.2f})"
+    text = f"{median:.2f} ms a durable write (worst of {FSYNC_ROUNDS}: {max(times):.2f})"
     if median > FSYNC_WARN_MS:
-        return Finding("fsync", WARN, says, "put the data folder on a local SSD rather than on a network or slow disk")
-    return Finding("fsync", OK, says)
+        return Finding("fsync", WARN, text, "put the data folder on a local SSD rather than on a network or slow disk")
+    return Finding("fsync", OK, text)
 
 
 def _fsync_ms(folder: Path) -> list[float]:
@@ -143,7 +145,7 @@ def _fsync_ms(folder: Path) -> list[float]:
 
 
 def _server_state(client: Client) -> dict[str, object] | None:
-    """What /ready says; None if no server of ours answers there."""
+    """Return the body of /ready; None if no recalld server answers there."""
     try:
         client.health()
         return client.ready()
@@ -152,7 +154,7 @@ def _server_state(client: Client) -> dict[str, object] | None:
 
 
 def port(config: Config, url: str, state: dict[str, object] | None) -> Finding:
-    """Free to listen on, or in use by a recalld."""
+    """The port is free, or a recalld server uses it."""
     if state is not None:
         word = str(state.get("state") or state.get("status"))
         if word == "ready":
@@ -164,37 +166,37 @@ def port(config: Config, url: str, state: dict[str, object] | None) -> Finding:
             test.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             test.bind((host, number))
     except OSError as taken:
-        says = f"{host}:{number} cannot be listened on: {taken.strerror}"
-        return Finding("server", FAIL, says, "stop what uses it, or choose --port")
+        text = f"{host}:{number} cannot be listened on: {taken.strerror}"
+        return Finding("server", FAIL, text, "stop what uses it, or choose --port")
     return Finding("server", OK, f"not running; {host}:{number} is free (start it with: recalld serve)")
 
 
 def callers(server: ServerConfig) -> Finding:
-    """Who may ask this server, and whether every web page is among them."""
+    """Who may use this server, and whether every web page may."""
     if server.asks_for_keys:
         return Finding("callers", OK, f"auth_mode {server.mode}: every caller needs a key")
     if "*" in server.cors_origins:
-        says = (
-            f"auth_mode {server.mode} asks for no key and server.cors_origins has *: every web page may read this store"
+        text = (
+            f"auth_mode {server.mode} requires no key and server.cors_origins has *: every web page may read this store"
         )
-        return Finding("callers", WARN, says, "name the origins in server.cors_origins, or set server.root_api_key")
+        return Finding("callers", WARN, text, "name the origins in server.cors_origins, or set server.root_api_key")
     listed = ", ".join(server.cors_origins) or "none"
     return Finding("callers", OK, f"auth_mode {server.mode}: programs of this machine; web origins: {listed}")
 
 
 def _listed(state: dict[str, object]) -> str:
-    """Why a server is not at its best, in its own words."""
+    """The reasons that a server gives for its state."""
     reasons = state.get("reasons") or state.get("reason") or ""
     return ", ".join(str(reason) for reason in reasons) if isinstance(reasons, list) else str(reasons)
 
 
 def store(folder: Path, config: Config, state: dict[str, object] | None) -> Finding:
-    """Opens, is of our version, verifies. A store that a server has open is judged by that server."""
+    """The store opens, has our version, and is consistent. For a store that a server has open, ask the server."""
     try:
         check_there(folder)
         os.close(lock_data_dir(folder))
     except NotFound:
-        return Finding("store", OK, "not made yet; the first start makes it")
+        return Finding("store", OK, "not created yet; the first start creates it")
     except Conflict as held:
         if state is not None:
             return Finding("store", OK, f"open in the running server: {_listed(state) or 'all well'}")
@@ -222,30 +224,30 @@ async def _open_store(folder: Path, config: Config) -> Finding:
 
 
 def model(config: Config) -> Finding:
-    """The embedder answers a question and a text with vectors. It is asked directly: no store, no jobs."""
+    """The embedder returns vectors for a query and a text. It is called directly, without a store."""
     kind = config.embedder.kind
     if kind == "none":
-        return Finding("model", OK, "none: recall is by words alone, as configured")
+        return Finding("model", OK, "none: search is lexical, as configured")
     found = _answers("model", kind, _try_embedder(config))
     if found.level == FAIL and not found.remedy:
         remedy = f'reinstall recalld with what embedder {kind!r} needs, or set embedder.kind = "none"'
-        return Finding(found.name, FAIL, found.says, remedy)
+        return Finding(found.name, FAIL, found.text, remedy)
     return found
 
 
 async def _try_embedder(config: Config) -> None:
-    embedder: Embedder = make("embedder", config.embedder.kind, config.embedder.options())
+    client: Embedder = make("embedder", config.embedder.kind, config.embedder.options())
     try:
         async with asyncio.timeout(MODEL_WITHIN_S):
-            text, question = await embedder.embed([_SENTENCE]), await embedder.embed([_QUESTION], query=True)
+            text, question = await client.embed([_SENTENCE]), await client.embed([_QUESTION], query=True)
     finally:
-        await embedder.close()
+        await client.close()
     if not text.any() or not question.any():
-        raise Upstream(f"{embedder.name} gives vectors without length", remedy="check embedder.model")
+        raise Upstream(f"{client.name} returns zero vectors", remedy="check embedder.model")
 
 
 def model_checks(config: Config) -> list[Finding]:
-    """The reranker and the language model, where one is configured: each is asked once, which costs a few hundred tokens."""
+    """The reranker and the language model, if configured. One request each, of a few hundred tokens."""
     found = []
     if config.reranker.kind != "none":
         found.append(_answers("reranker", config.reranker.kind, _try_reranker(config)))
@@ -262,31 +264,31 @@ def _answers(name: str, kind: str, trial: Coroutine[Any, Any, None]) -> Finding:
         return Finding(name, FAIL, f"{kind}: {broken.message}", worded(broken.remedy, WORDS))
     except TimeoutError:
         return Finding(
-            name, FAIL, f"{kind} gave no answer in {MODEL_WITHIN_S:g} s", "check its base_url and its status page"
+            name, FAIL, f"{kind} did not answer within {MODEL_WITHIN_S:g} s", "check its base_url and its status page"
         )
     return Finding(name, OK, f"{kind} answers ({time.monotonic() - began:.1f} s)")
 
 
 async def _try_reranker(config: Config) -> None:
-    reranker: Reranker = make("reranker", config.reranker.kind, config.reranker.options())
+    client: Reranker = make("reranker", config.reranker.kind, config.reranker.options())
     try:
         async with asyncio.timeout(MODEL_WITHIN_S):
-            await reranker.rerank(_QUESTION, [_SENTENCE, "Rain is expected."])
+            await client.rerank(_QUESTION, [_SENTENCE, "Rain is expected."])
     finally:
-        await reranker.close()
+        await client.close()
 
 
 async def _try_writer(config: Config) -> None:
-    writer: Writer = make("model", config.model.kind, config.model.options())
+    client: Writer = make("model", config.model.kind, config.model.options())
     try:
         async with asyncio.timeout(MODEL_WITHIN_S):
-            await writer.on(CallBudget(ONE_CALL_TOKENS, 3, 0.0)).tiers_of_document(
+            await client.on(CallBudget(ONE_CALL_TOKENS, 3, 0.0)).tiers_of_document(
                 "note.md", Document("text/plain", _SENTENCE)
             )
     finally:
-        await writer.close()
+        await client.close()
 
 
 def _nearest(folder: Path) -> Path:
-    """``folder``, or the closest parent of it that is there."""
+    """``folder``, or its closest existing parent."""
     return next((place for place in (folder, *folder.parents) if place.exists()), Path("/"))

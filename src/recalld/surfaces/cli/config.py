@@ -1,4 +1,4 @@
-"""``recalld config``: which settings are in force."""
+"""``recalld config``: the settings in force."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recalld.app.config import load_config
 from .options import Call, with_client
 from .render import echo
 
-app = typer.Typer(help="Show which settings are in force and where they come from.")
+app = typer.Typer(help="Show the settings in force and their sources.")
 FileOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="Settings file, TOML or ov.conf (default: ./recalld.toml).")
 ]
@@ -25,7 +25,7 @@ _STARS = "**********"
 @app.command()
 @with_client
 def show(call: Call, config: FileOption = None) -> None:
-    """Print every setting as a server started here would see it; keys and other secrets only as stars."""
+    """Print every setting as a server started here would use it. Secrets are masked."""
     settings = _hidden(json.loads(load_config(config).model_dump_json()))
     call.answer(settings, lambda: print("\n".join(_toml(settings))))
 
@@ -33,14 +33,14 @@ def show(call: Call, config: FileOption = None) -> None:
 @app.command()
 @with_client
 def path(call: Call, config: FileOption = None) -> None:
-    """Print which file the settings come from, and whether it is there."""
+    """Print the settings file, and whether it exists."""
     chosen = (config or Path("recalld.toml")).resolve()
     facts = {"path": str(chosen), "exists": chosen.is_file(), "data": str(load_config(config).folder)}
     call.answer(facts, lambda: echo(f"{chosen}" + ("" if facts["exists"] else "  (not there: defaults apply)")))
 
 
 def _hidden(settings: dict[str, Any]) -> dict[str, Any]:
-    """Plugins' own settings are plain values here: what is secret among them is told by its name."""
+    """Settings of plugins are plain values here. Secret ones are recognised by their names."""
     return {
         key: _hidden(value) if isinstance(value, dict) else _STARS if value and _SECRET.search(key) else value
         for key, value in settings.items()

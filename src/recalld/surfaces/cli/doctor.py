@@ -20,14 +20,17 @@ app = typer.Typer()
 _MARKS = {OK: ("ok  ", "green"), WARN: ("warn", "yellow"), FAIL: ("FAIL", "bold", "red")}
 
 
-@app.command(epilog="Ends with 1 if anything fails; warnings alone end with 0.")
+@app.command(epilog="Exits with 1 if a check fails; warnings alone exit with 0.")
 @with_client
 def doctor(
     call: Call,
     data: Annotated[Path | None, typer.Option(help="Folder of the store (default ~/.recalld).")] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings (default ./recalld.toml).")] = None,
 ) -> None:
-    """Check disk, store, models, port and clock, and suggest how to repair each. A reranker and a language model are asked once."""
+    """Check disk, store, models, port and clock, and suggest how to repair each.
+
+    Sends one request to a configured reranker and language model.
+    """
     with on_stderr():
         findings = examine(load_config(config, data=data), call.client)
     failed = any(finding.level == FAIL for finding in findings)
@@ -40,6 +43,6 @@ def doctor(
 def _show(findings: list[Finding]) -> None:
     for finding in findings:
         mark, *styles = _MARKS[finding.level]
-        print(style(mark, *styles), f"{finding.name:<9} {finding.says}")
+        print(style(mark, *styles), f"{finding.name:<9} {finding.text}")
         if finding.remedy:
             print(f"     {'':<9} repair: {finding.remedy}")

@@ -36,10 +36,10 @@ def write(
     call: Call,
     uri: UriArgument,
     content: Annotated[str | None, typer.Option(help="The text.")] = None,
-    from_file: Annotated[Path | None, typer.Option(help="A text file of yours; without either, stdin is read.")] = None,
-    append: Annotated[bool, typer.Option("--append", help="Add to the end (same as --mode append).")] = False,
+    from_file: Annotated[Path | None, typer.Option(help="A local text file. Default: stdin.")] = None,
+    append: Annotated[bool, typer.Option("--append", help="Append (same as --mode append).")] = False,
     mode: Annotated[str, typer.Option(help="replace, append or create.")] = "replace",
-    wait: Annotated[bool, typer.Option("--wait", help="Until everything that follows from it is done.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until summaries and vectors are complete.")] = False,
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="Write even if stdin or the file is empty.")
     ] = False,
@@ -59,7 +59,7 @@ def write(
 
 def _text(content: str | None, from_file: Path | None) -> str:
     if content is not None and from_file is not None:
-        raise Invalid("--content and --from-file were both given", remedy="give one of them")
+        raise Invalid("--content and --from-file exclude each other", remedy="give one of them")
     if content is not None:
         return legible(content)
     return read_text(from_file)
@@ -70,17 +70,19 @@ def _text(content: str | None, from_file: Path | None) -> str:
 def mkdir(
     call: Call,
     uri: UriArgument,
-    description: Annotated[str, typer.Option("--description", "-d", help="What it is for; becomes its abstract.")] = "",
+    description: Annotated[
+        str, typer.Option("--description", "-d", help="Its description, which becomes the abstract.")
+    ] = "",
 ) -> None:
-    """Make a directory and its missing parents."""
+    """Create a directory and its missing parents."""
     created = call.client.mkdir(uri, description=description)
-    call.answer(created, lambda: echo(f"made {created.get('uri', uri)}"))
+    call.answer(created, lambda: echo(f"created {created.get('uri', uri)}"))
 
 
 @app.command()
 @with_client
 def mv(call: Call, source: UriArgument, to: UriArgument) -> None:
-    """Rename or move a subtree."""
+    """Rename or move a file or a subtree."""
     moved = call.client.mv(source, to)
     call.answer(moved, lambda: echo(f"moved {moved.get('from', source)} to {moved.get('to', to)}"))
 
@@ -91,7 +93,7 @@ def cp(
     call: Call,
     source: UriArgument,
     to: UriArgument,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="A directory with all that is in it.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="A directory with its contents.")] = False,
 ) -> None:
     """Copy a file or a subtree."""
     copied = call.client.cp(source, to, recursive=recursive)
@@ -103,11 +105,11 @@ def cp(
 def rm(
     call: Call,
     uri: UriArgument,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="A directory with all that is in it.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Until everything that follows from it is done.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, however much it is.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="A directory with its contents.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until summaries and vectors are complete.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Remove a file or a subtree; what is not there is no error. `recalld undo` brings it back."""
+    """Remove a file or a subtree. Removing what does not exist succeeds. `recalld undo` restores it."""
     if recursive and not yes and not call.as_json and sys.stdin.isatty():
         _confirm(call, uri)
     gone = call.client.rm(uri, recursive=recursive, wait=wait)
@@ -123,7 +125,7 @@ def _removed(uri: str, gone: dict[str, Any]) -> str:
 
 
 def _confirm(call: Call, uri: str) -> None:
-    """Ask before much is removed at once."""
+    """Ask before removing many entries."""
     try:
         entries = len(call.client.tree(uri, depth=DEPTH, limit=ASK_ABOVE + 1, hidden=True))
     except (NotFound, Conflict):

@@ -1,4 +1,4 @@
-"""``recalld fsck``: whether a store that nobody has open is consistent, and what of it can be mended."""
+"""``recalld fsck``: check a store that no process has open, and repair it."""
 
 from __future__ import annotations
 
@@ -26,25 +26,26 @@ app = typer.Typer()
 @with_client
 def fsck(
     call: Call,
-    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended, then look again.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair what can be repaired, then check again.")] = False,
     new_store: Annotated[
         bool,
         typer.Option(
             "--new-store",
-            help="Where the database is missing or empty: keep its content files in lost+found/ for 30 days and begin an "
+            help="If the database is missing or empty: move its content files to lost+found/ for 30 days and create an "
             "empty store.",
         ),
     ] = False,
     data: Annotated[Path | None, typer.Option(help="Folder of the store (default ~/.recalld).")] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings (default ./recalld.toml).")] = None,
 ) -> None:
-    """Check every table of a store against the others."""
+    """Check the tables of a store against each other."""
     chosen = load_config(config, data=data)
     check_there(chosen.folder)
     if new_store:
         moved = begin_new_store(chosen.folder)
         call.answer(
-            {"set_aside": moved}, lambda: print(f"{moved} files were set aside; the next start makes a new store")
+            {"set_aside": moved},
+            lambda: print(f"{moved} files were moved to lost+found/; the next start creates a new store"),
         )
         return
     with on_stderr():
@@ -56,7 +57,7 @@ def fsck(
 
 
 async def _check(config: Config, repair: bool) -> tuple[list[str], list[str]]:
-    """What was found, and what is left of it. Raises ``Conflict`` while another process has the store."""
+    """Return the faults found, and those left after a repair. Raises ``Conflict`` while another process has the store."""
     async with Engine.open(config=config, worker="none") as engine:
         found = await engine.check(repair=repair)
         return found, await engine.check() if repair and found else found
@@ -68,10 +69,10 @@ def _show(found: list[str], left: list[str], repair: bool) -> None:
     if left:
         print(
             style(
-                f"{len(left)} left" if repair else f"{len(left)} found; --repair mends what can be mended",
+                f"{len(left)} left" if repair else f"{len(left)} found; --repair repairs what can be repaired",
                 "bold",
                 "red",
             )
         )
     else:
-        print(style("consistent" if not found else "mended, and consistent now", "green"))
+        print(style("consistent" if not found else "repaired; consistent now", "green"))

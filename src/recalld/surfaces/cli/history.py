@@ -1,4 +1,4 @@
-"""``recalld history``: what was changed, one file's versions, bringing a version back."""
+"""``recalld history``: list changes and versions, restore a version."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOREVER = float("inf")
 
 
 class History(TyperGroup):
-    """``recalld history`` and ``recalld history URI`` show; other words name a command."""
+    """``recalld history`` and ``recalld history URI`` run ``show``; other words name a command."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Put ``show`` in front of what is not a command's name."""
@@ -26,7 +26,7 @@ class History(TyperGroup):
         return super().parse_args(ctx, args if args and args[0] in known else ["show", *args])
 
 
-app = typer.Typer(cls=History, help="Changes: list them, list a file's versions, bring a version back.")
+app = typer.Typer(cls=History, help="List changes, list the versions of a file, restore a version.")
 
 
 @app.command(
@@ -43,14 +43,14 @@ recalld history --under viking://resources/notes -n 20
 @with_client
 def show(
     call: Call,
-    uri: Annotated[str | None, typer.Argument(help="A file: its versions. Left out: all changes.")] = None,
+    uri: Annotated[str | None, typer.Argument(help="A file whose versions to list. Default: all changes.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many, newest first.")] = 20,
-    before: Annotated[int, typer.Option(min=0, help="Only what came before this number.")] = 0,
+    before: Annotated[int, typer.Option(min=0, help="Only entries before this number.")] = 0,
     under: Annotated[str, typer.Option(help="Only changes at this address or below it.")] = "",
     op: Annotated[str, typer.Option(help="Only this operation, such as write, remove or move.")] = "",
     actor: Annotated[str, typer.Option(help="Only changes of this user.")] = "",
 ) -> None:
-    """List changes, or one file's versions."""
+    """List changes, or the versions of a file."""
     if uri is not None:
         found = call.client.call(
             "GET", f"{AT}/fs/history", params={"uri": uri, "limit": limit, "before": before}
@@ -99,11 +99,11 @@ recalld history restore viking://resources/notes --at 2026-05-01T10:00Z --dry-ru
 @with_client
 def restore(
     call: Call,
-    uri: Annotated[str, typer.Argument(help="A file, or a directory with all files below it.")],
-    at: Annotated[str, typer.Option(help="The moment: an age (10m, 2d), a time, or a number that history shows.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    uri: Annotated[str, typer.Argument(help="A file, or a directory with everything below it.")],
+    at: Annotated[str, typer.Option(help="The point in time: an age (10m, 2d), a time, or a number from history.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
 ) -> None:
-    """Bring back what a file or directory held at a moment; this is a change like any other and can be undone."""
+    """Restore a file or directory as of a point in time. This is a change like any other and can be undone."""
     body = {"uri": uri, "at": at, "dry_run": dry_run}
     done = call.client.call("POST", f"{AT}/fs/history/restore", body=body, timeout_s=FOREVER).result
 
@@ -133,7 +133,7 @@ def purge(
     older_than: Annotated[str, typer.Option(help="Only what was removed or replaced before: 7d, 2026-05-01.")] = "0s",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Erase for good what was removed or replaced, in every account, to free disk space; works on a full disk."""
+    """Erase for good what was removed or replaced, in every account, to free disk space. Works on a full disk."""
     if not yes:
         if call.as_json or not sys.stdin.isatty():
             raise Invalid(
@@ -157,11 +157,11 @@ def diff(
     call: Call,
     uri: Annotated[str, typer.Argument(help="A file.")],
     since: Annotated[
-        str, typer.Option("--from", help="The earlier moment: an age, a time, or a number of its history.")
+        str, typer.Option("--from", help="The earlier point in time: an age, a time, or a number of its history.")
     ],
     to: Annotated[str, typer.Option(help="The later one (default: now).")] = "",
 ) -> None:
-    """Compare a file at two moments."""
+    """Compare a file at two points in time."""
     params = {"uri": uri, "from": since, "to": to or None}
     found = call.client.call("GET", f"{AT}/content/diff", params=params).result
     call.answer(found, lambda: print(found["diff_text"], end=""))

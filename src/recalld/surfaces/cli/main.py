@@ -33,8 +33,8 @@ app = typer.Typer(
 @app.callback()
 def root(
     ctx: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON, on one line.")] = False,
-    url: Annotated[str, typer.Option(help="Server to talk to.", envvar="RECALLD_URL")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    url: Annotated[str, typer.Option(help="Server address.", envvar="RECALLD_URL")] = "",
     user: Annotated[str, typer.Option(help="Act as this user.", envvar="RECALLD_USER")] = "",
     account: Annotated[str, typer.Option(help="Act in this account.", envvar="RECALLD_ACCOUNT")] = "",
 ) -> None:

@@ -1,4 +1,4 @@
-"""``recalld mcp``: the tools of agents on stdin and stdout, over a folder of this machine."""
+"""``recalld mcp``: the MCP tools on stdin and stdout, for a data folder on this machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def mcp(
     data: Annotated[Path | None, typer.Option(help="Folder of the store (default ~/.recalld).")] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings (default ./recalld.toml).")] = None,
 ) -> None:
-    """Serve an agent of this machine over stdin and stdout (Model Context Protocol); logs go to stderr."""
+    """Serve an agent on this machine over stdin and stdout (Model Context Protocol). Logs go to stderr."""
     try:
         settings = importlib.import_module("recalld.app.config").load_config(config, data=data)
         logs = importlib.import_module("recalld.infra.logs").setup(level=settings.log.level, json=True)

@@ -51,8 +51,8 @@ def read(text: str) -> MetricsSnapshot:
 def traffic(before: MetricsSnapshot, now: MetricsSnapshot, seconds: float) -> list[Traffic]:
     """Routes that were called meanwhile, the busiest first."""
     routes = {(labels["method"], labels["route"]) for labels, _ in now.family("recalld_http_request_seconds_count")}
-    routes_traffic = [_traffic(before, now, method, route, seconds) for method, route in routes]
-    return sorted((one for one in routes_traffic if one.rate > 0), key=lambda one: -one.rate)
+    traffic = [_traffic(before, now, method, route, seconds) for method, route in routes]
+    return sorted((one for one in traffic if one.rate > 0), key=lambda one: -one.rate)
 
 
 def quantile_ms(buckets: list[tuple[float, float]], share: float) -> float:
@@ -68,9 +68,9 @@ def quantile_ms(buckets: list[tuple[float, float]], share: float) -> float:
 def buckets_of(before: MetricsSnapshot, now: MetricsSnapshot, name: str, **labels: str) -> list[tuple[float, float]]:
     """A histogram's cumulative counts between two readings, by upper bound."""
     found = []
-    for series, value in now.family(f"{name}_bucket"):
-        if all(series.get(key) == wanted for key, wanted in labels.items()):
-            found.append((float(series["le"]), value - before.value(f"{name}_bucket", **series)))
+    for labelled, value in now.family(f"{name}_bucket"):
+        if all(labelled.get(key) == wanted for key, wanted in labels.items()):
+            found.append((float(labelled["le"]), value - before.value(f"{name}_bucket", **labelled)))
     return sorted(found)
 
 

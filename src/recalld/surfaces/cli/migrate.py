@@ -24,7 +24,7 @@ from .migrate_folder import pack_folder
 from .migrate_server import pack_server
 from .migration_pack import MigrationPack
 from .options import Call, with_client
-from .packs import check_pack, send_pack, show_import
+from .packs import check_pack, show_imported, upload_pack
 from .render import note
 
 app = typer.Typer()
@@ -48,12 +48,12 @@ def import_openviking(
     call: Call,
     source: Annotated[str, typer.Argument(help="A pack, a data folder, or a server's address.")],
     api_key: Annotated[str, typer.Option(help="Key for that server (OPENVIKING_API_KEY).", show_default=False)] = "",
-    from_account: Annotated[str, typer.Option(help="Account to take, where there are several.")] = "",
-    from_user: Annotated[str, typer.Option(help="User to ask that server as (without keys).")] = "",
+    from_account: Annotated[str, typer.Option(help="Account to import, if there are several.")] = "",
+    from_user: Annotated[str, typer.Option(help="User on that server (if it has no keys).")] = "",
     only: Annotated[list[str] | None, typer.Option(help="Only resources, user or agent; may be repeated.")] = None,
-    on_conflict: Annotated[str, typer.Option(help="What is there already: fail, overwrite or skip.")] = "fail",
+    on_conflict: Annotated[str, typer.Option(help="What to do with existing files: fail, overwrite or skip.")] = "fail",
 ) -> None:
-    """Bring over a workspace of OpenViking: files, summaries, memories, skills, sessions."""
+    """Import a workspace of OpenViking: files, summaries, memories, skills, sessions."""
     scopes = _scopes(only or [])
     if source.startswith(("http://", "https://")):
         key = api_key or os.environ.get("OPENVIKING_API_KEY", "")
@@ -93,13 +93,13 @@ def _send(call: Call, pack: MigrationPack, file: Path, on_conflict: str) -> dict
     files = sum(1 for entry in pack.maker.entries if not entry.is_dir)
     if not files:
         why = f" ({pack.left_out[0]})" if pack.left_out else ""
-        raise Invalid(f"there is nothing to bring{why}", remedy="check the source, the account and --only")
+        raise Invalid(f"there is nothing to import{why}", remedy="check the source, the account and --only")
     size = pack.maker.close()
     if size > UPLOAD_BYTES_MAX:
         raise Invalid(
-            f"it packs to {size} bytes, over {UPLOAD_BYTES_MAX}", remedy="bring it scope by scope with --only"
+            f"it packs to {size} bytes, over {UPLOAD_BYTES_MAX}", remedy="import it scope by scope with --only"
         )
-    done = send_pack(call, file, "restore", {"on_conflict": on_conflict})
+    done = upload_pack(call, file, "restore", {"on_conflict": on_conflict})
     return {**done, "not_read": pack.left_out, "read": files}
 
 
@@ -114,14 +114,14 @@ def _send_any_pack(call: Call, path: Path, on_conflict: str) -> dict[str, Any]:
         reader.close()
     body: dict[str, Any] = {"on_conflict": on_conflict}
     if manifest.is_backup:
-        return send_pack(call, path, "restore", body)
+        return upload_pack(call, path, "restore", body)
     uri = manifest.root.uri
     parent = uri if len(uri.parts) == 1 else uri.parent
-    return send_pack(call, path, "import", {**body, "parent": str(parent)})
+    return upload_pack(call, path, "import", {**body, "parent": str(parent)})
 
 
 def _show(done: dict[str, Any]) -> None:
-    show_import(done)
+    show_imported(done)
     not_read = done.get("not_read") or []
     for one in not_read[:LEFT_OUT_SHOWN]:
         note(f"  not read: {one}")

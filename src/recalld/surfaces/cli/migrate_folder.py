@@ -19,7 +19,7 @@ def pack_folder(folder: Path, account: str, scopes: Sequence[str], pack: Migrati
     """Pack one account's scopes. Raises ``Invalid`` where no account, or more than one, is found."""
     home = _home(folder, account)
     for other in sorted(p.name for p in home.iterdir() if p.is_dir() and p.name not in SCOPES):
-        pack.leave(other, "no scope that is brought")
+        pack.leave(other, "not a scope that is imported")
     for scope in scopes:
         if (home / scope).is_dir():
             for path, is_dir in _walk(home / scope, home, pack):

@@ -100,8 +100,8 @@ def _talk(there: Client, pack: MigrationPack) -> None:
     """Sessions that the tree did not show, by their own routes: the messages that are still to be had there."""
     try:
         user = str(there.system_status().get("user") or "default")
-        listed = there.sessions()
-        while there.truncated and (page := there.sessions(offset=len(listed))):
+        listed = there.sessions.list()
+        while there.truncated and (page := there.sessions.list(offset=len(listed))):
             listed += page
     except _BROKEN:
         raise
@@ -114,7 +114,7 @@ def _talk(there: Client, pack: MigrationPack) -> None:
         if not sid or path in pack.seen:
             continue
         try:
-            messages = there.session_context(sid, token_budget=TOKENS_MAX).get("messages") or []
+            messages = there.sessions.context(sid, token_budget=TOKENS_MAX).get("messages") or []
         except _BROKEN:
             raise
         except RecalldError as refused:

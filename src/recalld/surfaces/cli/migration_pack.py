@@ -41,14 +41,14 @@ class MigrationPack:
         self.left_out.append(f"{path}: {why}")
 
     def file(self, path: str, data: bytes, facts: Mapping[str, Any]) -> None:
-        """Put a file in, with what the index is to know of it. A line of talk that is none (half-written when its machine
-        stopped) is left out by itself: the rest of the talk is brought."""
+        """Add a file with its index record. A line that is not a message (half-written when its machine stopped) is skipped;
+        the other messages are imported."""
         if path.endswith("/messages.jsonl") and "/sessions/" in path:
-            data = self._talk(path, data)
+            data = self._messages(path, data)
         self.maker.file(path, data)
         self.maker.record(json.dumps({"path": path, "level": 2, **facts}, ensure_ascii=False).encode() + b"\n")
 
-    def _talk(self, path: str, data: bytes) -> bytes:
+    def _messages(self, path: str, data: bytes) -> bytes:
         lines = [line for line in data.split(b"\n") if line.strip()]
         good = [line for line in lines if _is_message(line)]
         if len(good) < len(lines):

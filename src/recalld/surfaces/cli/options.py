@@ -19,7 +19,7 @@ from .address import server_url
 from .exit_codes import print_json, report
 from .render import note
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, on one line.", rich_help_panel="Common")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one line of JSON.", rich_help_panel="Common")]
 UrlOption = Annotated[str, typer.Option(help="Server (RECALLD_URL).", show_default=False, rich_help_panel="Common")]
 UserOption = Annotated[str, typer.Option(help="Act as (RECALLD_USER).", show_default=False, rich_help_panel="Common")]
 AccountOption = Annotated[
@@ -101,12 +101,12 @@ def with_client(command: Callable[..., None]) -> Callable[..., None]:
     names = list(own.parameters)
 
     @functools.wraps(command)
-    def run(ctx: typer.Context, **values: Any) -> None:
+    def run(ctx: typer.Context, **options: Any) -> None:
         before = ctx.find_object(Globals) or Globals()
-        common = {name: values.pop(name) or getattr(before, name) for name in _COMMON}
+        common = {name: options.pop(name) or getattr(before, name) for name in _COMMON}
         call = Call(**{**common, "url": server_url(common["url"])})
         try:
-            command(call, **values)
+            command(call, **options)
         except RecalldError as error:
             sys.stdout.flush()
             raise typer.Exit(report(error, as_json=call.as_json)) from error

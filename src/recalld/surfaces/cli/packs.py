@@ -1,4 +1,4 @@
-"""Commands that carry content as files: export, import, backup, restore, get."""
+"""Commands for packs and files: export, import, backup, restore, get."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .wait import upload, watched
 app = typer.Typer()
 AT = "/api/v1/pack"
 FOREVER = float("inf")
-VectorsOption = Annotated[bool, typer.Option("--include-vectors", help="Vectors too (they can always be made anew).")]
-ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Replace a file that is there.")]
-ConflictOption = Annotated[str, typer.Option(help="What is there already: fail, overwrite or skip.")]
+VectorsOption = Annotated[bool, typer.Option("--include-vectors", help="Include vectors (they can be recomputed).")]
+ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Replace an existing file.")]
+ConflictOption = Annotated[str, typer.Option(help="What to do with existing files: fail, overwrite or skip.")]
 VectorModeOption = Annotated[str, typer.Option(help="auto, recompute or require.")]
 PackArgument = Annotated[str, typer.Argument(help="A pack on this machine (.ovpack).")]
 
@@ -52,7 +52,7 @@ def backup(
     include_vectors: VectorsOption = False,
     force: ForceOption = False,
 ) -> None:
-    """Back up the account: every user's tree and talk, in one file."""
+    """Back up the account: every user's tree and sessions, in one file."""
     target = _target(file, "openviking-backup.ovpack", force)
     _save(call, "POST", f"{AT}/backup", target, {"include_vectors": include_vectors})
     _saved(call, "viking://", target)
@@ -63,14 +63,14 @@ def backup(
 def import_(
     call: Call,
     file: PackArgument,
-    target: Annotated[str, typer.Argument(help="The directory it goes below.")],
+    target: Annotated[str, typer.Argument(help="The directory to import into.")],
     on_conflict: ConflictOption = "fail",
     vector_mode: VectorModeOption = "auto",
 ) -> None:
-    """Import a pack below a directory; all of it is verified before anything is changed."""
+    """Import a pack into a directory. It is verified before anything is changed."""
     body = {"parent": target, "on_conflict": on_conflict, "vector_mode": vector_mode}
-    done = send_pack(call, Path(file).expanduser(), "import", body)
-    call.answer(done, lambda: show_import(done))
+    done = upload_pack(call, Path(file).expanduser(), "import", body)
+    call.answer(done, lambda: show_imported(done))
 
 
 @app.command(epilog="Example: recalld restore monday.ovpack --on-conflict overwrite")
@@ -83,8 +83,8 @@ def restore(
 ) -> None:
     """Restore a backup, every user's tree to that user."""
     body = {"on_conflict": on_conflict, "vector_mode": vector_mode}
-    done = send_pack(call, Path(file).expanduser(), "restore", body)
-    call.answer(done, lambda: show_import(done))
+    done = upload_pack(call, Path(file).expanduser(), "restore", body)
+    call.answer(done, lambda: show_imported(done))
 
 
 @app.command(epilog="Example: recalld get viking://resources/docs/plan.pdf ./plan.pdf")
@@ -95,14 +95,14 @@ def get(
     local: Annotated[str, typer.Argument(help="Where to write it, or a folder to put it in.")],
     force: ForceOption = False,
 ) -> None:
-    """Download one file as it is."""
+    """Download one file as it is stored."""
     target = _target(local, uri.split("?")[0].rstrip("/").rsplit("/", 1)[-1], force)
     _save(call, "GET", "/api/v1/content/download", target, None, {"uri": uri})
     _saved(call, uri, target)
 
 
-def send_pack(call: Call, pack: Path, verb: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Send a pack and have it imported (or restored, as ``verb`` says)."""
+def upload_pack(call: Call, pack: Path, verb: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Upload a pack, and import or restore it (``verb``)."""
     check_pack(pack)
     sent = upload(call, pack, f"sending {pack.name}")
     answer = call.client.call("POST", f"{AT}/{verb}", body={"temp_file_id": sent, **body}, timeout_s=FOREVER)
@@ -110,7 +110,7 @@ def send_pack(call: Call, pack: Path, verb: str, body: dict[str, Any]) -> dict[s
 
 
 def check_pack(pack: Path) -> None:
-    """Refuse what is no pack before it is sent, by the name it has here. Raises ``Invalid``."""
+    """Raise ``Invalid`` for a file that is not a pack, before it is sent."""
     if not pack.is_file():
         raise Invalid(f"there is no file {pack}", remedy="check the path")
     try:
@@ -124,11 +124,11 @@ def check_pack(pack: Path) -> None:
         )
 
 
-def show_import(done: dict[str, Any]) -> None:
-    """What an import did, and what of the pack has no place here."""
-    skipped = f", {done['kept']} kept as they were" if done.get("kept") else ""
+def show_imported(done: dict[str, Any]) -> None:
+    """Print what an import did, and what it left out."""
+    unchanged = f", {done['kept']} unchanged" if done.get("kept") else ""
     sessions = f", {done['sessions']} sessions with {done['messages']} new messages" if done.get("sessions") else ""
-    echo(f"brought {done.get('files', '?')} files to {done['uri']}{skipped}{sessions}")
+    echo(f"imported {done.get('files', '?')} files to {done['uri']}{unchanged}{sessions}")
     left_out = done.get("left_out") or []
     for one in left_out:
         note(f"  left out: {one}")
@@ -137,8 +137,8 @@ def show_import(done: dict[str, Any]) -> None:
         note(f"  and {more} more")
 
 
-def _target(local: str, name: str, force: bool) -> Path:
-    path = Path(local).expanduser()
+def _target(path_text: str, name: str, force: bool) -> Path:
+    path = Path(path_text).expanduser()
     if path.is_dir():
         path = path / (Path(name).name or "download")
     if path.exists() and not force:
@@ -155,7 +155,7 @@ def _saved(call: Call, uri: str, target: Path) -> None:
 def _save(
     call: Call, method: str, path: str, target: Path, body: dict[str, Any] | None, params: dict[str, Any] | None = None
 ) -> None:
-    """Write a download; the file has its name only when all of it is there."""
+    """Write a download. The file gets its name when it is complete."""
     bar = (
         importlib.import_module("recalld.surfaces.cli.progress").upload_bar(target.name)
         if watched(call)

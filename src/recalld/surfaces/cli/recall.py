@@ -30,24 +30,28 @@ recalld find "where does Mara live" --type memory --after 30d --provenance
 @with_client
 def find(
     call: Call,
-    query: Annotated[str, typer.Argument(help="What to look for, in your own words.")],
-    uri: Annotated[list[str] | None, typer.Option("--uri", "-u", help="Look below this address (repeatable).")] = None,
+    query: Annotated[str, typer.Argument(help="What to search for, in your own words.")],
+    uri: Annotated[
+        list[str] | None, typer.Option("--uri", "-u", help="Search below this address (repeatable).")
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many hits.")] = 10,
     threshold: Annotated[
         float | None,
         typer.Option(
-            "--threshold", "-t", min=0.0, max=1.0, help="Only hits scoring above this (0..1; 0.35 = good ones)."
+            "--threshold", "-t", min=0.0, max=1.0, help="Only hits with a higher score (0 to 1; 0.35 keeps good ones)."
         ),
     ] = None,
     level: Annotated[
         list[int] | None, typer.Option("--level", "-L", min=0, max=2, help="0 abstracts, 1 overviews, 2 texts.")
     ] = None,
     kind: Annotated[list[str] | None, typer.Option("--type", help="memory, resource or skill.")] = None,
-    tags: Annotated[list[str] | None, typer.Option("--tags", help="k=v; all must be there.")] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tags", help="Tags (key=value); a hit must have all of them.")
+    ] = None,
     after: Annotated[str, typer.Option(help="Changed after: 2026-05-01, an ISO time, or 7d / 12h ago.")] = "",
-    before: Annotated[str, typer.Option(help="Changed before (a day counts to its end).")] = "",
-    session_id: Annotated[str, typer.Option(help="Let this session's latest turns widen the question.")] = "",
-    provenance: Annotated[bool, typer.Option("--provenance", "-p", help="Say where a hit's words come from.")] = False,
+    before: Annotated[str, typer.Option(help="Changed before (a day includes its end).")] = "",
+    session_id: Annotated[str, typer.Option(help="Expand the query with this session's latest turns.")] = "",
+    provenance: Annotated[bool, typer.Option("--provenance", "-p", help="Show the sources of each hit.")] = False,
 ) -> None:
     """Recall what matches a question, best first."""
     _check(query, kind or [])

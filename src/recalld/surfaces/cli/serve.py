@@ -36,7 +36,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (default 127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port (default 1933; 0 picks a free one).")] = None,
 ) -> None:
-    """Run the server until it is told to stop (Ctrl-C)."""
+    """Run the server until Ctrl-C or SIGTERM."""
     place = {key: value for key, value in {"host": host, "port": port}.items() if value is not None}
     try:
         settings = importlib.import_module("recalld.app.config").load_config(config, data=data, server=place or None)
@@ -48,5 +48,5 @@ def serve(
 
 @app.command(hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def work(ctx: typer.Context) -> None:
-    """Run a worker for a server; servers start it by themselves."""
+    """Run a worker. A server starts it itself."""
     raise typer.Exit(int(importlib.import_module("recalld.app.worker_process").main(list(ctx.args)) or 0))

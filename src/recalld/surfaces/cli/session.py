@@ -1,4 +1,4 @@
-"""``recalld session``: conversations recorded, committed and read back."""
+"""``recalld session``: record, commit and read conversations."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from .task import require_completed
 from .text_input import read_text
 from .wait import watch_task
 
-app = typer.Typer(help="Record conversations and turn them into memory.", rich_markup_mode="rich")
-IdArgument = Annotated[str, typer.Argument(help="The session's id.")]
+app = typer.Typer(help="Record conversations and extract memories from them.", rich_markup_mode="rich")
+IdArgument = Annotated[str, typer.Argument(help="The session id.")]
 
 
 @app.command()
 @with_client
 def new(
-    call: Call, session_id: Annotated[str, typer.Argument(help="Its id (default: the server's choice).")] = ""
+    call: Call, session_id: Annotated[str, typer.Argument(help="Its id (default: chosen by the server).")] = ""
 ) -> None:
-    """Make a session and print its id."""
-    result = call.client.session_new(session_id)
+    """Create a session and print its id."""
+    result = call.client.sessions.create(session_id)
     call.answer(result, lambda: print(result["session_id"]))
 
 
@@ -49,14 +49,16 @@ recalld session append trip --from-file messages.jsonl
 def append(
     call: Call,
     session_id: IdArgument,
-    text: Annotated[str | None, typer.Argument(help="What was said; without it, stdin is read.")] = None,
+    text: Annotated[str | None, typer.Argument(help="The text. Default: stdin.")] = None,
     role: Annotated[str, typer.Option(help="user or assistant.")] = "user",
-    peer: Annotated[str, typer.Option(help="Who of several people speaks.")] = "",
-    at: Annotated[str, typer.Option(help="When it was said: 2026-05-01 or an ISO time.")] = "",
-    message_id: Annotated[str, typer.Option("--id", help="Its id; appending the same id twice adds it once.")] = "",
+    peer: Annotated[str, typer.Option(help="The speaker, if there are several.")] = "",
+    at: Annotated[str, typer.Option(help="The time of the message: 2026-05-01 or an ISO time.")] = "",
+    message_id: Annotated[
+        str, typer.Option("--id", help="Its id. A message with the same id is added only once.")
+    ] = "",
     from_file: Annotated[Path | None, typer.Option(help="Messages as a JSON array or JSON lines.")] = None,
 ) -> None:
-    """Append to a session (made if missing); durable and findable when this returns."""
+    """Append to a session. A missing session is created. The message is durable and searchable on return."""
     if from_file is not None:
         messages = _messages(from_file)
     else:
@@ -66,7 +68,7 @@ def append(
             raise Invalid("the text is empty", remedy='give it as an argument: append ID "…"')
         extra = {"peer_id": peer, "created_at": at, "id": message_id}
         messages = [{**words, **{key: value for key, value in extra.items() if value}}]
-    done = call.client.append(session_id, messages)
+    done = call.client.sessions.append(session_id, messages)
     call.answer(
         done,
         lambda: echo(f"{done['added']} added; {done['message_count']} live, {done['pending_tokens']} tokens to commit"),
@@ -114,10 +116,10 @@ def _lines_of(text: str) -> list[Any]:
 def list_(
     call: Call,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most this many.")] = 10_000,
-    offset: Annotated[int, typer.Option(min=0, help="Leave out so many of the newest.")] = 0,
+    offset: Annotated[int, typer.Option(min=0, help="Skip this many of the newest.")] = 0,
 ) -> None:
     """List sessions, newest first."""
-    sessions = call.client.sessions(limit=limit, offset=offset)
+    sessions = call.client.sessions.list(limit=limit, offset=offset)
     rows = [(s["session_id"], s.get("mod_time", ""), s["uri"]) for s in sessions]
     call.answer(sessions, lambda: show_table(("session", "changed", "uri"), rows), more=f"--offset {offset + limit}")
 
@@ -125,8 +127,8 @@ def list_(
 @app.command()
 @with_client
 def show(call: Call, session_id: IdArgument) -> None:
-    """Show a session's state."""
-    facts = call.client.session(session_id)
+    """Show the state of a session."""
+    facts = call.client.sessions.get(session_id)
     call.answer(facts, lambda: show_facts(facts))
 
 
@@ -135,11 +137,11 @@ def show(call: Call, session_id: IdArgument) -> None:
 def commit(
     call: Call,
     session_id: IdArgument,
-    keep: Annotated[int, typer.Option(min=0, help="Leave this many of the latest messages live.")] = 0,
-    wait: Annotated[bool, typer.Option("--wait", help="Until the memories are made.")] = False,
+    keep: Annotated[int, typer.Option(min=0, help="Keep this many of the latest messages live.")] = 0,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until memories are extracted.")] = False,
 ) -> None:
-    """Archive the live messages and make memories of them."""
-    done = call.client.session_commit(session_id, keep_recent_count=keep)
+    """Archive the live messages and extract memories from them."""
+    done = call.client.sessions.commit(session_id, keep_recent_count=keep)
     if wait and done.get("task_id"):
         task = watch_task(call, str(done["task_id"]), f"committing {session_id}")
         require_completed(task)
@@ -163,10 +165,10 @@ def _show_commit(done: dict[str, Any]) -> None:
 def context(
     call: Call,
     session_id: IdArgument,
-    budget: Annotated[int, typer.Option("--budget", "-b", min=0, help="Tokens at most.")] = 128_000,
+    budget: Annotated[int, typer.Option("--budget", "-b", min=0, help="Largest number of tokens.")] = 128_000,
 ) -> None:
-    """Print a session's past as fits a token budget."""
-    found = call.client.session_context(session_id, token_budget=budget)
+    """Print the newest overview and the live messages, within a token budget."""
+    found = call.client.sessions.context(session_id, token_budget=budget)
 
     def show() -> None:
         if found.get("latest_archive_overview"):
@@ -186,6 +188,6 @@ def _words(message: dict[str, Any]) -> str:
 @app.command()
 @with_client
 def delete(call: Call, session_id: IdArgument) -> None:
-    """Remove a session with its messages."""
-    gone = call.client.session_delete(session_id)
+    """Delete a session with its messages."""
+    gone = call.client.sessions.delete(session_id)
     call.answer(gone, lambda: echo(f"deleted {session_id}"))

@@ -1,4 +1,4 @@
-"""``recalld skills``: what an agent knows how to do."""
+"""``recalld skills``: manage skills."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .render import echo, note, one_line, show_facts, show_table, style
 from .wait import upload
 from .zip_folder import packed
 
-app = typer.Typer(help="Add, find and look after skills: folders with a SKILL.md.", rich_markup_mode="rich")
+app = typer.Typer(help="Add, find and manage skills: folders with a SKILL.md.", rich_markup_mode="rich")
 _AT = "/api/v1/skills"
 _FILE = "SKILL.md"
 _BYTES_MAX = 1_048_576
@@ -26,15 +26,15 @@ _FOREVER = float("inf")
 NameArgument = Annotated[str, typer.Argument(help="The skill's name.")]
 PathArgument = Annotated[Path, typer.Argument(help="A folder with a SKILL.md, a zip of one, or a SKILL.md.")]
 PlaceOption = Annotated[
-    str, typer.Option("--place", "-p", help="viking://agent/skills, or viking://~/skills (where they are added).")
+    str, typer.Option("--place", "-p", help="viking://agent/skills or viking://~/skills (default for add).")
 ]
-WaitOption = Annotated[bool, typer.Option("--wait", "-w", help="Until abstracts and vectors are in too.")]
+WaitOption = Annotated[bool, typer.Option("--wait", "-w", help="Wait until abstracts and vectors are complete.")]
 
 
 @app.command(epilog="Example: recalld skills add ./pdf-forms -p viking://agent/skills")
 @with_client
 def add(call: Call, path: PathArgument, place: PlaceOption = "", wait: WaitOption = False) -> None:
-    """Add a skill with the files beside it; one of its name is replaced."""
+    """Add a skill with its files. A skill of the same name is replaced."""
     _send(call, "POST", _AT, path, place, wait)
 
 
@@ -43,7 +43,7 @@ def add(call: Call, path: PathArgument, place: PlaceOption = "", wait: WaitOptio
 def update(
     call: Call, name: NameArgument, path: PathArgument, place: PlaceOption = "", wait: WaitOption = False
 ) -> None:
-    """Replace a skill that is there by another of its name."""
+    """Replace an existing skill with another of the same name."""
     _send(call, "PUT", _of(name), path, place, wait)
 
 
@@ -66,11 +66,13 @@ def find(
     call: Call,
     query: Annotated[str, typer.Argument(help="The task, in your own words.")],
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many.")] = 10,
-    threshold: Annotated[float | None, typer.Option("--threshold", "-t", help="Only those scoring above this.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option("--threshold", "-t", help="Only skills with a higher score.")
+    ] = None,
     level: Annotated[list[int] | None, typer.Option("--level", "-L", help="0 abstracts, 1 overviews, 2 texts.")] = None,
     place: PlaceOption = "",
 ) -> None:
-    """Find the skills that fit a task, best first."""
+    """Find skills for a task, best first."""
     body = {
         "query": query,
         "limit": limit,
@@ -90,9 +92,9 @@ def show(
     level: Annotated[
         int | None, typer.Option("--level", "-L", min=0, max=2, help="0 abstract, 1 overview, 2 text.")
     ] = None,
-    files: Annotated[bool, typer.Option("--files", "-f", help="Its files, with their hashes.")] = False,
-    source: Annotated[bool, typer.Option("--source", help="Where its sender said it comes from.")] = False,
-    content: Annotated[bool, typer.Option("--content", help="The text of its SKILL.md and nothing else.")] = False,
+    files: Annotated[bool, typer.Option("--files", "-f", help="Show its files with their hashes.")] = False,
+    source: Annotated[bool, typer.Option("--source", help="Show the source given by its sender.")] = False,
+    content: Annotated[bool, typer.Option("--content", help="Print only the text of its SKILL.md.")] = False,
     place: PlaceOption = "",
 ) -> None:
     """Show a skill."""
@@ -113,8 +115,8 @@ def show(
 def remove(
     call: Call,
     names: Annotated[list[str] | None, typer.Argument(help="Names of skills.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every skill of the place (with --yes).")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Really all of them.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every skill of the directory (with --yes).")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Confirm --all.")] = False,
     place: PlaceOption = "",
 ) -> None:
     """Remove skills with all their files."""
@@ -133,9 +135,9 @@ def remove(
 def validate(
     call: Call,
     path: PathArgument,
-    strict: Annotated[bool, typer.Option("--strict", help="Advice counts as an error.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as errors.")] = False,
 ) -> None:
-    """Judge a SKILL.md without adding it; ends with 2 if it cannot be used."""
+    """Validate a SKILL.md without adding it. Exits with 2 if it is unusable."""
     file = path / _FILE if path.is_dir() else path
     folder = path.resolve().name if path.is_dir() else None
     body = {"data": _text(file), "strict": strict, "skill_dir_name": folder, "source_path": str(path)}

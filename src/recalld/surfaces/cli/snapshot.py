@@ -1,4 +1,4 @@
-"""``recalld snapshot``: name the present, look at what was, bring it back."""
+"""``recalld snapshot``: record, list, compare and restore snapshots."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ app = typer.Typer(help="Snapshots of the tree: record, list, show, compare, rest
 AT = "/api/v1/snapshot"
 FOREVER = float("inf")
 OID_SHOWN = 12
-RefArgument = Annotated[str, typer.Argument(help="A branch, HEAD, or an oid or its first 4 characters and more.")]
-PathsOption = Annotated[list[str] | None, typer.Option("--paths", help="Only what lies there; may be repeated.")]
-BranchOption = Annotated[str, typer.Option(help="The line of snapshots.")]
-AuthorOption = Annotated[str | None, typer.Option(help="Who made it.")]
+RefArgument = Annotated[str, typer.Argument(help="A branch, HEAD, or an oid or its first 4 or more characters.")]
+PathsOption = Annotated[list[str] | None, typer.Option("--paths", help="Only what is at or below this; repeatable.")]
+BranchOption = Annotated[str, typer.Option(help="The branch.")]
+AuthorOption = Annotated[str | None, typer.Option(help="The author.")]
 
 
 @app.command(
@@ -36,13 +36,13 @@ recalld snapshot commit -m "the handbook" --paths viking://resources/handbook
 @with_client
 def commit(
     call: Call,
-    message: Annotated[str, typer.Option("--message", "-m", help="What it is for.")],
+    message: Annotated[str, typer.Option("--message", "-m", help="A description of the snapshot.")],
     paths: PathsOption = None,
     branch: BranchOption = "main",
     author_name: AuthorOption = None,
     author_email: AuthorOption = None,
 ) -> None:
-    """Record the present state of the tree."""
+    """Record the current state of the tree."""
     body = {
         "message": message,
         "paths": paths or None,
@@ -86,10 +86,10 @@ def _when(one: dict[str, Any]) -> str:
 def show(
     call: Call,
     ref: RefArgument,
-    path: Annotated[str | None, typer.Option(help="A file: its bytes as they were.")] = None,
-    out_file: Annotated[Path | None, typer.Option(help="Where to put them (default: stdout).")] = None,
+    path: Annotated[str | None, typer.Option(help="A file: print its bytes in the snapshot.")] = None,
+    out_file: Annotated[Path | None, typer.Option(help="Write them to this file (default: stdout).")] = None,
 ) -> None:
-    """Show a snapshot, or a file as it was."""
+    """Show a snapshot, or a file in it."""
     if path is None:
         facts = call.client.call("GET", f"{AT}/show", params={"target_ref": ref}).result
         shown = {"oid": facts["oid"], "when": _when(facts), "author": facts["author"]["name"]}
@@ -139,12 +139,12 @@ def diff(
 def restore(
     call: Call,
     ref: RefArgument,
-    directory: Annotated[str | None, typer.Argument(help="Only what lies here (default: everything).")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
-    message: Annotated[str | None, typer.Option("--message", "-m", help="What the new snapshot says.")] = None,
+    directory: Annotated[str | None, typer.Argument(help="Restore only this directory (default: everything).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
+    message: Annotated[str | None, typer.Option("--message", "-m", help="The description of the new snapshot.")] = None,
     branch: BranchOption = "main",
 ) -> None:
-    """Make files what they were in a snapshot; the present is recorded first where no snapshot has it."""
+    """Restore files from a snapshot. The current state is recorded first if no snapshot has it."""
     body = {"source_commit": ref, "project_dir": directory, "dry_run": dry_run, "message": message, "branch": branch}
     done = call.client.call("POST", f"{AT}/restore", body=body, timeout_s=FOREVER).result
     call.answer(done, lambda: _show_restore(done))
@@ -175,9 +175,9 @@ def ignore_get(call: Call) -> None:
 def ignore_set(
     call: Call,
     content: Annotated[str | None, typer.Option(help="The patterns.")] = None,
-    file: Annotated[Path | None, typer.Option(help="A file of yours that holds them.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A local file with the patterns.")] = None,
 ) -> None:
-    """Say what snapshots leave out from now on."""
+    """Set what snapshots leave out."""
     if (content is None) == (file is None):
         raise Invalid("give either --content or --file", remedy="recalld snapshot ignore-set --content '*.tmp'")
     try:
@@ -191,6 +191,6 @@ def ignore_set(
 @app.command("ignore-delete")
 @with_client
 def ignore_delete(call: Call) -> None:
-    """Leave nothing out any more."""
+    """Remove the account's .ovgitignore."""
     done = call.client.call("DELETE", f"{AT}/ignore").result
     call.answer(done, lambda: echo("removed"))

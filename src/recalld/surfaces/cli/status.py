@@ -6,8 +6,8 @@ from typing import Any
 
 import typer
 
-from recalld import __version__
 from recalld.domain.errors import Denied, NotFound
+from recalld.domain.version import VERSION
 
 from .options import Call, with_client
 from .render import echo, show_facts, vectors_words
@@ -18,7 +18,7 @@ app = typer.Typer()
 @app.command()
 @with_client
 def status(call: Call) -> None:
-    """Show how the server is, and as whom we speak to it."""
+    """Show the state of the server and the current user."""
     ready = call.client.ready()
     facts: dict[str, Any] = {
         "server": call.url,
@@ -54,4 +54,4 @@ def _words(value: Any) -> Any:
 @with_client
 def version(call: Call) -> None:
     """Print the version of this program."""
-    call.answer({"version": __version__}, lambda: echo(f"recalld {__version__}"))
+    call.answer({"version": VERSION}, lambda: echo(f"recalld {VERSION}"))

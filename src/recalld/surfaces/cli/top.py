@@ -19,10 +19,10 @@ app = typer.Typer()
 @with_client
 def top(
     call: Call,
-    every: Annotated[float, typer.Option("--every", "-e", min=0.2, max=60, help="Seconds between two looks.")] = 2.0,
-    once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,
+    every: Annotated[float, typer.Option("--every", "-e", min=0.2, max=60, help="Seconds between two samples.")] = 2.0,
+    once: Annotated[bool, typer.Option("--once", help="Print one sample and exit.")] = False,
 ) -> None:
-    """Show live what the server does: requests, waiting, the loop, background work, providers. Ctrl-C ends it.
+    """Show a live view of the server: requests, queues, event loop, background work, providers. Ctrl-C ends it.
 
     Examples: recalld top · recalld top --every 0.5 · recalld top --once --json
     """
@@ -120,8 +120,8 @@ def _vectors(now: MetricsSnapshot) -> dict[str, Any] | None:
     if not list(now.family("recalld_vectors_wanted")):
         return None
     refused = {labels["reason"]: int(count) for labels, count in now.family("recalld_vectors_refused")}
-    vectors, wanted = (int(now.value(name)) for name in ("recalld_vectors", "recalld_vectors_wanted"))
-    return {"made": vectors, "wanted": wanted, "refused": refused}
+    embedded, wanted = (int(now.value(name)) for name in ("recalld_vectors", "recalld_vectors_wanted"))
+    return {"made": embedded, "wanted": wanted, "refused": refused}
 
 
 def _look(call: Call) -> MetricsSnapshot:

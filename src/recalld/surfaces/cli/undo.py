@@ -1,4 +1,4 @@
-"""``recalld undo``: take a change back."""
+"""``recalld undo``: undo a change."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def undo(
     change: Annotated[
         str | None, typer.Argument(help="A number of `recalld history`, or a cause such as an import's task.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Until everything that follows from it is done.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until summaries and vectors are complete.")] = False,
 ) -> None:
-    """Take a change back: the one you name, else your last one. An undo can be undone as well."""
+    """Undo a change: the one you name, else your last one. An undo can be undone too."""
     body: dict[str, Any] = {}
     if change is not None:
         body = {"seq": int(change)} if change.isascii() and change.isdigit() else {"cause": change}

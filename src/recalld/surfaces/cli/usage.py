@@ -26,7 +26,7 @@ recalld usage --days 30 --json
 @with_client
 def usage(
     call: Call,
-    days: Annotated[int, typer.Option(min=1, max=366, help="How many days (UTC), today included.")] = 7,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Number of UTC days, today included.")] = 7,
 ) -> None:
     """Show what calls to providers cost, and the language model's budget."""
     found = call.client.usage(days)

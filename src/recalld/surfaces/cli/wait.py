@@ -27,7 +27,7 @@ def watch_task(call: Call, task_id: str, title: str) -> dict[str, Any]:
     """Wait for a task, showing its stage and (where it tells) how far it is; returns it ended."""
     bar = importlib.import_module(_BARS).task_bar(title) if watched(call) else nullcontext()
     with bar as seen:
-        return call.client.task_wait(task_id, on_state=seen)
+        return call.client.tasks.wait(task_id, on_state=seen)
 
 
 def watch_vectors(call: Call) -> None:

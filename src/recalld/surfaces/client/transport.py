@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, BinaryIO, Self
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from recalld.domain.caller import identifier
 from recalld.domain.errors import (
@@ -26,6 +27,7 @@ from recalld.rules.redact import HIDDEN
 
 from .http_connection import DEFAULT_URL, Answer, HttpConnection, Progress, Upload
 
+API = "/api/v1"
 BUSY_ATTEMPTS = 4
 RETRY_PAUSE_MAX_S = 5.0
 KEY_CHARS_MIN = 8
@@ -131,6 +133,14 @@ class Transport:
     def close(self) -> None:
         """Drop the connection."""
         self._connection.close()
+
+    def get(self, path: str, **params: Any) -> Reply:
+        """``GET`` a path below ``/api/v1``. See ``call``."""
+        return self.call("GET", API + path, params=params)
+
+    def post(self, path: str, body: Mapping[str, Any], *, safe: bool = False, timeout_s: float | None = None) -> Reply:
+        """``POST`` to a path below ``/api/v1``. See ``call``."""
+        return self.call("POST", API + path, body=body, safe=safe, timeout_s=timeout_s)
 
     def call(
         self,
@@ -368,3 +378,14 @@ def _number(text: str | None) -> float | None:
         return max(0.0, float(text)) if text else None
     except ValueError:
         return None
+
+
+def segment(text: str, what: str) -> str:
+    """Return a text as one segment of a path. Raises ``Invalid`` for a text that cannot be one."""
+    if not text.strip() or text in {".", ".."} or "/" in text or "\\" in text:
+        raise Invalid(
+            f"{what} {text[:60]!r} is not an identifier",
+            remedy="use letters, digits and . _ : @ -",
+            details={"field": what},
+        )
+    return quote(unicodedata.normalize("NFC", legible(text)), safe="")

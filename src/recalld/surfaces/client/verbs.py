@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import unicodedata
-import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from recalld.domain.errors import Invalid, NotFound, Upstream
 
 from .http_connection import Progress, Upload
-from .transport import Reply, Transport, legible
+from .sessions import Sessions
+from .tasks import Tasks
+from .transport import API, Reply, Transport, legible
 
-API = "/api/v1"
-POLL_S = (0.05, 0.1, 0.2, 0.3, 0.5)
-ENDED = frozenset({"completed", "failed", "cancelled"})
-BATCH_MESSAGES_MAX = 100
-"""The wire's limit of messages in one call."""
 FOREVER = float("inf")
-
-
-def segment(text: str, what: str) -> str:
-    """A text as one segment of a path. Raises ``Invalid`` for what no server could take for one."""
-    if not text.strip() or text in {".", ".."} or "/" in text or "\\" in text:
-        raise Invalid(
-            f"{what} {text[:60]!r} is not an identifier",
-            remedy="use letters, digits and . _ : @ -",
-            details={"field": what},
-        )
-    return quote(unicodedata.normalize("NFC", legible(text)), safe="")
-
-
-def _id(session_id: str) -> str:
-    return segment(session_id, "session_id")
 
 
 class Client(Transport):
@@ -77,7 +56,7 @@ class Client(Transport):
         whenever the server's own deadline for waiting has passed."""
         while True:
             try:
-                return dict(self._post("/system/wait", {"timeout": timeout_s}, timeout_s=FOREVER).result)
+                return dict(self.post("/system/wait", {"timeout": timeout_s}, timeout_s=FOREVER).result)
             except Upstream as late:
                 if timeout_s is not None or late.code != "DEADLINE_EXCEEDED":
                     raise
@@ -96,7 +75,7 @@ class Client(Transport):
         """Entries of a directory: uri, size, isDir, modTime, abstract."""
         order = ("desc" if descending else "asc") if sort_by else None
         return list(
-            self._get(
+            self.get(
                 "/fs/ls",
                 uri=uri,
                 limit=limit,
@@ -111,32 +90,32 @@ class Client(Transport):
         self, uri: str = "viking://", *, depth: int = 3, limit: int = 1000, hidden: bool = False
     ) -> list[dict[str, Any]]:
         """Everything below, in pre-order, with ``rel_path``."""
-        return list(self._get("/fs/tree", uri=uri, level_limit=depth, limit=limit, show_all_hidden=hidden).result)
+        return list(self.get("/fs/tree", uri=uri, level_limit=depth, limit=limit, show_all_hidden=hidden).result)
 
     def stat(self, uri: str) -> dict[str, Any]:
         """Facts about one entry. Raises ``NotFound``."""
-        return dict(self._get("/fs/stat", uri=uri).result)
+        return dict(self.get("/fs/stat", uri=uri).result)
 
     def read(self, uri: str, *, offset: int = 0, limit: int = -1, raw: bool = False) -> str:
         """A file's text, lines ``offset``..``offset+limit``."""
-        return str(self._get("/content/read", uri=uri, offset=offset, limit=limit, raw=raw).result)
+        return str(self.get("/content/read", uri=uri, offset=offset, limit=limit, raw=raw).result)
 
     def abstract(self, uri: str) -> str:
         """L0 of a directory."""
-        return str(self._get("/content/abstract", uri=uri).result)
+        return str(self.get("/content/abstract", uri=uri).result)
 
     def overview(self, uri: str) -> str:
         """L1 of a directory."""
-        return str(self._get("/content/overview", uri=uri).result)
+        return str(self.get("/content/overview", uri=uri).result)
 
     def write(self, uri: str, content: str, *, mode: str = "replace", wait: bool = False) -> dict[str, Any]:
         """Write a text file. ``mode``: replace, append or create."""
         body = {"uri": uri, "content": content, "mode": mode, "wait": wait}
-        return dict(self._post("/content/write", body, timeout_s=FOREVER if wait else None).result)
+        return dict(self.post("/content/write", body, timeout_s=FOREVER if wait else None).result)
 
     def mkdir(self, uri: str, *, description: str = "") -> dict[str, Any]:
         """Make a directory and its missing parents."""
-        return dict(self._post("/fs/mkdir", {"uri": uri, "description": description or None}).result)
+        return dict(self.post("/fs/mkdir", {"uri": uri, "description": description or None}).result)
 
     def rm(self, uri: str, *, recursive: bool = False, wait: bool = False) -> dict[str, Any]:
         """Remove; what is not there is no error."""
@@ -145,11 +124,11 @@ class Client(Transport):
 
     def mv(self, source: str, to: str) -> dict[str, Any]:
         """Rename or move a subtree."""
-        return dict(self._post("/fs/mv", {"from_uri": source, "to_uri": to}).result)
+        return dict(self.post("/fs/mv", {"from_uri": source, "to_uri": to}).result)
 
     def cp(self, source: str, to: str, *, recursive: bool = False) -> dict[str, Any]:
         """Copy a file, or a subtree with ``recursive``."""
-        return dict(self._post("/fs/cp", {"from_uri": source, "to_uri": to, "recursive": recursive}).result)
+        return dict(self.post("/fs/cp", {"from_uri": source, "to_uri": to, "recursive": recursive}).result)
 
     def grep(
         self,
@@ -170,12 +149,12 @@ class Client(Transport):
             "node_limit": limit,
             "level_limit": depth,
         }
-        return dict(self._post("/search/grep", body, safe=True).result)
+        return dict(self.post("/search/grep", body, safe=True).result)
 
     def glob(self, pattern: str, uri: str = "viking://", *, limit: int = 256) -> list[str]:
         """URIs whose path matches; ``**`` crosses directories."""
         body = {"pattern": pattern, "uri": uri, "node_limit": limit}
-        return list(self._post("/search/glob", body, safe=True).result["matches"])
+        return list(self.post("/search/glob", body, safe=True).result["matches"])
 
     # ------------------------------------------------------------------ recall
     def find(
@@ -210,51 +189,19 @@ class Client(Transport):
             "session_id": session_id or None,
             "include_provenance": provenance or None,
         }
-        return self._post("/search/search" if session_id else "/search/find", body, safe=True)
+        return self.post("/search/search" if session_id else "/search/find", body, safe=True)
 
-    # ---------------------------------------------------------------- sessions
-    def session_new(self, session_id: str = "") -> dict[str, Any]:
-        """Make a session; "" lets the server name it."""
-        named = unicodedata.normalize("NFC", session_id) or None
-        return dict(self._post("/sessions", {"session_id": named}).result)
+    @property
+    def sessions(self) -> Sessions:
+        """Conversations and the memories extracted from them."""
+        return Sessions(self)
 
-    def sessions(self, *, limit: int | None = None, offset: int = 0) -> list[dict[str, Any]]:
-        """Newest first, without the first ``offset``; ``limit`` None: as many as the server tells at once."""
-        return list(self._get("/sessions", limit=limit, offset=offset or None).result)
+    @property
+    def tasks(self) -> Tasks:
+        """Background work."""
+        return Tasks(self)
 
-    def session(self, session_id: str) -> dict[str, Any]:
-        """One session's state. Raises ``NotFound``."""
-        return dict(self._get(f"/sessions/{_id(session_id)}").result)
-
-    def append(self, session_id: str, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Append messages (role, content, ...) in order; they are durable and findable when this returns.
-
-        Each gets an ``id`` if it has none, so that a repeated call adds nothing twice. More than a hundred go in
-        several calls. Returns the last call's answer with ``added`` summed.
-        """
-        if not messages:
-            raise Invalid("there is no message to append", remedy="give at least one")
-        named = [{"id": f"msg_{uuid.uuid4().hex}", **message} for message in messages]
-        added, answer = 0, dict[str, Any]()
-        for start in range(0, len(named), BATCH_MESSAGES_MAX):
-            batch = {"messages": named[start : start + BATCH_MESSAGES_MAX]}
-            answer = dict(self._post(f"/sessions/{_id(session_id)}/messages/batch", batch, safe=True).result)
-            added += int(answer.get("added", 0))
-        return {**answer, "added": added}
-
-    def session_commit(self, session_id: str, *, keep_recent_count: int = 0) -> dict[str, Any]:
-        """Archive the live messages and have memories made of them; ``task_id`` names that work."""
-        return dict(self._post(f"/sessions/{_id(session_id)}/commit", {"keep_recent_count": keep_recent_count}).result)
-
-    def session_context(self, session_id: str, *, token_budget: int = 128_000) -> dict[str, Any]:
-        """The session's past as fits the budget."""
-        return dict(self._get(f"/sessions/{_id(session_id)}/context", token_budget=token_budget).result)
-
-    def session_delete(self, session_id: str) -> dict[str, Any]:
-        """Remove a session with its messages. Raises ``NotFound``."""
-        return dict(self.call("DELETE", f"{API}/sessions/{_id(session_id)}").result)
-
-    # ------------------------------------------------------------ import, tasks
+    # ------------------------------------------------------------------ import
     def upload(self, path: Path, *, progress: Progress | None = None) -> str:
         """Send a file, streaming; returns its temp_file_id. Raises ``Invalid`` if it cannot be read."""
         try:
@@ -312,36 +259,4 @@ class Client(Transport):
             "args": {field: value for field, value in args.items() if value} or None,
             "wait": wait,
         }
-        return dict(self._post("/resources", body, timeout_s=FOREVER).result)
-
-    def task(self, task_id: str) -> dict[str, Any]:
-        """One task. Raises ``NotFound``."""
-        return dict(self._get(f"/tasks/{segment(task_id, 'task id')}").result)
-
-    def tasks(self, *, type: str = "", status: str = "", limit: int = 50, offset: int = 0) -> list[dict[str, Any]]:
-        """Newest first, without the first ``offset``."""
-        which = {"task_type": type or None, "status": status or None}
-        return list(self._get("/tasks", **which, limit=limit, offset=offset or None).result)
-
-    def cancel(self, task_id: str) -> dict[str, Any]:
-        """Ask a task to stop. Raises ``Conflict`` if it has ended."""
-        return dict(self._post(f"/tasks/{segment(task_id, 'task id')}/cancel", {}).result)
-
-    def task_wait(self, task_id: str, *, on_state: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
-        """Ask until the task has ended (however it ended); ``on_state`` is called with every state met."""
-        polls = 0
-        while True:
-            task = self.task(task_id)
-            if on_state is not None:
-                on_state(task)
-            if task["status"] in ENDED:
-                return task
-            self.pause(POLL_S[min(polls, len(POLL_S) - 1)])
-            polls += 1
-
-    # ------------------------------------------------------------------ plumbing
-    def _get(self, path: str, **params: Any) -> Reply:
-        return self.call("GET", f"{API}{path}", params=params)
-
-    def _post(self, path: str, body: Mapping[str, Any], *, safe: bool = False, timeout_s: float | None = None) -> Reply:
-        return self.call("POST", f"{API}{path}", body=body, safe=safe, timeout_s=timeout_s)
+        return dict(self.post("/resources", body, timeout_s=FOREVER).result)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,8 +14,8 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 
-from recalld import __version__
 from recalld.app.config import ServerConfig
+from recalld.domain.version import VERSION
 from recalld.infra.thread_pool import Pool
 from recalld.rules.origin import ANY
 from recalld.surfaces.http import (
@@ -69,6 +69,7 @@ _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
 }
 """A page runs only scripts of this server and cannot be framed."""
+_SUMMARY = "The context database for AI agents that always answers"
 _log = logging.getLogger("recalld.http")
 _EXPOSED = (
     *("X-Request-ID", "X-Process-Time", "X-Recalld-Degraded", "Deprecation", "Link", "Retry-After"),
@@ -101,24 +102,21 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 """Every route, the busiest first: they are tried in this order."""
 
 
-class Application(FastAPI):
-    """FastAPI with our routes and the middleware around everything, the handler of unexpected errors included."""
+class Application(Starlette):
+    """Our routes, and the middleware around everything, the handler of unexpected errors included."""
 
     app_state: AppState
     on_request: OnRequest | None = None
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Starlette's stack: what FastAPI adds serves its own routes, and ours are not run by it (``route.py``)."""
-        checked = CrossOriginProtection(Starlette.build_middleware_stack(self), self.app_state.settings)
+        """See ``Starlette``. The origin checks and the request's record surround its stack."""
+        checked = CrossOriginProtection(super().build_middleware_stack(), self.app_state.settings)
         return RequestMiddleware(checked, self.on_request)
 
+    @cached_property
     def openapi(self) -> dict[str, Any]:
-        """The document of our routes, made once. Slow the first time: call it on a pool."""
-        if self.openapi_schema is None:
-            self.openapi_schema = openapi_document(
-                ENDPOINTS, title=self.title, version=self.version, summary=self.summary or ""
-            )
-        return self.openapi_schema
+        """The OpenAPI document. Slow the first time: read it on a pool."""
+        return openapi_document(ENDPOINTS, title="recalld", version=VERSION, summary=_SUMMARY)
 
 
 def create_app(
@@ -139,14 +137,7 @@ def create_app(
     codec = Pool("http-codec", running_max=2, waiting_max=64)
     disk = Pool("http-disk", running_max=4, waiting_max=64)
     scan = Pool("http-scan", running_max=1, waiting_max=64)
-    app = Application(
-        title="recalld",
-        version=__version__,
-        summary="The context database for AI agents that always answers",
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-    )
+    app = Application()
     app.app_state = AppState(settings, codec, disk, scan, engine)
     app.on_request = _counting(app.app_state, on_request)
     for endpoint in ENDPOINTS:
@@ -173,7 +164,7 @@ def create_app(
 
 def _documents(app: Application) -> list[Route]:
     async def document(_: Request) -> Response:
-        return plain(await app.app_state.codec.run(app.openapi), headers={"Cache-Control": "no-cache"})
+        return plain(await app.app_state.codec.run(lambda: app.openapi), headers={"Cache-Control": "no-cache"})
 
     async def page(request: Request) -> Response:
         name, media = _PAGES[request.scope["path"]]

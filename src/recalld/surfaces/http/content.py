@@ -1,14 +1,11 @@
-"""/content: what files and directories say."""
+"""/content: text, abstracts and overviews."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query
-
-from recalld.app.history import HistoryOperations
 from recalld.domain.errors import Invalid
 from recalld.domain.results import Operation
 from recalld.surfaces.http import serializers
@@ -28,26 +25,26 @@ _AT = "/api/v1/content"
 _INLINE_CHARS = 64 * 1024
 
 
-async def read(request: ApiRequest, query: Annotated[ReadQuery, Query()]) -> str:
-    """A file's text (L2), whole or some of its lines, as it is or as it was ``at`` a moment."""
+async def read(request: ApiRequest, query: ReadQuery) -> str:
+    """Return the text (L2) of a file, all or some of its lines. ``at``: as of a point in time."""
     if query.at:
-        past = request.workspace.facade(HistoryOperations)
+        past = request.workspace.history
         return await past.read_at(query.uri, query.at, offset=query.offset, limit=query.limit, raw=query.raw)
     return await request.workspace.read(query.uri, offset=query.offset, limit=query.limit, raw=query.raw)
 
 
-async def abstract(request: ApiRequest, query: Annotated[UriQuery, Query()]) -> str:
-    """A directory's abstract (L0); of a file: of the directory it lies in."""
+async def abstract(request: ApiRequest, query: UriQuery) -> str:
+    """Return the abstract (L0) of a directory, or of the directory of a file."""
     return await request.workspace.abstract(query.uri)
 
 
-async def overview(request: ApiRequest, query: Annotated[UriQuery, Query()]) -> str:
-    """A directory's overview (L1)."""
+async def overview(request: ApiRequest, query: UriQuery) -> str:
+    """Return the overview (L1) of a directory."""
     return await request.workspace.overview(query.uri)
 
 
 async def write(request: ApiRequest, body: WriteBody) -> dict[str, Any]:
-    """Write a file; when this answers the next search sees it. ``wait`` also waits for the summaries above it."""
+    """Write a file. The next search sees it. ``wait`` also waits for the summaries above it."""
     before = await request.engine.queues() if body.wait else []
     written = await request.workspace.write(
         body.uri,
@@ -62,7 +59,7 @@ async def write(request: ApiRequest, body: WriteBody) -> dict[str, Any]:
 
 
 async def batch_write(request: ApiRequest, body: BatchBody) -> dict[str, Any]:
-    """Write up to 256 files below one directory in one commit: all or none."""
+    """Write up to 256 files below one directory in one commit, all or none."""
     size = sum(len(o.content or o.content_base64 or "") for o in body.operations)
     if size <= _INLINE_CHARS:
         operations = _operations(request, body.operations)
@@ -95,8 +92,8 @@ def _bytes(operation: BatchOperation) -> bytes:
 
 ENDPOINTS = (
     Endpoint("GET", f"{_AT}/read", read, str, "Read a file"),
-    Endpoint("GET", f"{_AT}/abstract", abstract, str, "A directory in a sentence"),
-    Endpoint("GET", f"{_AT}/overview", overview, str, "A directory on a page"),
+    Endpoint("GET", f"{_AT}/abstract", abstract, str, "Read an abstract"),
+    Endpoint("GET", f"{_AT}/overview", overview, str, "Read an overview"),
     Endpoint("POST", f"{_AT}/write", write, WriteResult, "Write a file"),
     Endpoint("POST", f"{_AT}/batch-write", batch_write, BatchResult, "Write many files"),
 )

@@ -8,13 +8,13 @@ from typing import Any
 from recalld.rules.context import ALL_CATEGORIES
 
 _NARROW = ("context_type", "level", "tags", "since", "until", "time_field", "filter")
-# Accepted without effect on a block; the stats of the response list those that were sent.
-_IGNORED = frozenset({"include_provenance"})
+IGNORED = frozenset({"include_provenance"})
+"""Accepted without effect on a block; the stats of the response list those that were sent."""
 _REWRITE = {False: "off", True: "on", "auto": "auto"}
 
 
 def context_options(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of ``Workspace.assemble``. ``fields``: the fields a client sent, by wire name, null ones left out."""
+    """Return the arguments. ``fields``: the fields a client sent, by wire name, without null ones."""
     names = ("session_id", "max_tokens", "quotas", "purpose", "dedup_turns", "rewrite_max_bullets")
     options: dict[str, Any] = {name: fields[name] for name in names if name in fields}
     limit = fields.get("node_limit", fields.get("limit"))
@@ -31,19 +31,13 @@ def context_options(fields: Mapping[str, Any]) -> dict[str, Any]:
     if fields.get("detail", "auto") != "auto":
         options["detail"] = {c: d for c, d in _by_category(fields["detail"]).items() if d != "auto"}
     if fields.get("exclude_uris"):
-        options["exclude"] = tuple(fields["exclude_uris"])
+        options["exclude"] = fields["exclude_uris"]
     if "rewrite" in fields:
         options["rewrite"] = _REWRITE[fields["rewrite"]]
     narrow = {name: fields[name] for name in _NARROW if fields.get(name)}
-    return options | ({"narrow": narrow} if narrow else {}) | _without_effect(fields)
+    return options | ({"narrow": narrow} if narrow else {})
 
 
 def _by_category(value: Any) -> dict[str, Any]:
-    """A single value applies to every category."""
+    """Return the value of each category; a single value applies to all of them."""
     return dict(value) if isinstance(value, Mapping) else dict.fromkeys(ALL_CATEGORIES, value)
-
-
-def _without_effect(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields that were set and have no effect."""
-    ignored = tuple(sorted(name for name in fields if name in _IGNORED and fields[name]))
-    return {"ignored": ignored} if ignored else {}

@@ -1,9 +1,8 @@
-"""Which hosts and web origins a request may come with: what keeps a page that is open in a browser away from the store.
+"""Checks of the host and the web origin of a request. They keep web pages in a browser away from the store.
 
-Where no key is asked for, being able to send a request is all it takes to be somebody; and a browser sends requests for every
-page it shows. So the name the server was reached by (``Host``, against DNS rebinding) and the page that asks (``Origin``,
-``Sec-Fetch-Site``) are checked before anything else, for every route alike. Where every caller brings a key, each check is made
-only if its setting is set.
+Without keys, whoever can send a request is accepted, and a browser sends requests for every page it shows. The name under which
+the server was reached (``Host``, against DNS rebinding) and the page that sends the request (``Origin``, ``Sec-Fetch-Site``) are
+therefore checked first, for every route. Where every caller needs a key, each check requires its setting.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from recalld.surfaces.http.errors import Misdirected, of_error
 from recalld.surfaces.http.reply import failure
 
 TARGET = "recalld.target"
-"""Key in the ASGI scope of the authority that an absolute request target named (bytes)."""
+"""Key in the ASGI scope of the authority of an absolute request target (bytes)."""
 _PAGES = ("/", "/docs", "/studio")
 _DOWNLOAD = "/api/v1/content/download"
 _SHOWN_MAX = 80
@@ -30,7 +29,7 @@ Headers = Mapping[bytes, tuple[bytes, ...]]
 
 
 class CrossOriginProtection:
-    """Pure ASGI around everything else. A request that is refused reaches no route, and its body is not read."""
+    """Pure ASGI around everything else. A rejected request reaches no route, and its body is not read."""
 
     def __init__(self, app: ASGIApp, settings: ServerConfig) -> None:
         self._app = app
@@ -51,14 +50,14 @@ class CrossOriginProtection:
 
 @dataclass(frozen=True, slots=True)
 class _Reached:
-    """By which authorities a request says that it reached the server, and the origins that are the server's own for it."""
+    """The authorities under which a request reached the server, and the origins that are the server's own for it."""
 
     hosts: tuple[Authority | None, ...]
     origins: frozenset[str]
 
 
 class Policy:
-    """What the settings make of a request. Pure."""
+    """The checks that the settings require. Pure."""
 
     def __init__(self, settings: ServerConfig) -> None:
         keyless = not settings.asks_for_keys
@@ -75,7 +74,7 @@ class Policy:
         self._knows = lru_cache(maxsize=256)(lambda host: self._is_known(_authority(host)))
 
     def problem(self, scope: Scope) -> RecalldError | None:
-        """Why a request is refused, None if it is not."""
+        """Return why a request is rejected, None if it is accepted."""
         if not (self._checks_host or self._checks_origin):
             return None
         headers = _by_name(scope)
@@ -87,17 +86,18 @@ class Policy:
         return self._foreign(scope, headers, reached) if self._checks_origin else None
 
     def _is_plain(self, scope: Scope, headers: Headers) -> bool:
-        """What programs send: one host, which is ours, and nothing that browsers or proxies add."""
+        """What programs send: one host, which is ours, and no header of a browser or proxy."""
         if len(headers) > 1 or self._proxies or TARGET in scope:
             return False
-        values = headers.get(b"host", ())
-        return len(values) == 1 and (not self._checks_host or bool(self._knows(values[0])))
+        hosts = headers.get(b"host", ())
+        return len(hosts) == 1 and (not self._checks_host or bool(self._knows(hosts[0])))
 
     def _reached(self, scope: Scope, headers: Headers) -> _Reached:
-        """Every name must be one of ours: that which a trusted proxy tells, and that which it used itself. A page of a name that
-        was turned to this machine could send a forwarded header too."""
-        values = headers.get(b"host", ())
-        hosts = [_authority(values[0]) if len(values) == 1 else None]
+        """Every name must be one of ours: the one that a trusted proxy reports, and the one that the proxy used. A page whose
+        name was rebound to this machine could send a forwarded header too.
+        """
+        named = headers.get(b"host", ())
+        hosts = [_authority(named[0]) if len(named) == 1 else None]
         target = scope.get(TARGET)
         if target is not None:
             hosts.append(_authority(target))
@@ -118,9 +118,9 @@ class Policy:
         return host.loopback or host in self._hosts or Authority(host.host) in self._hosts
 
     def _foreign(self, scope: Scope, headers: Headers, reached: _Reached) -> RecalldError | None:
-        """An origin that is neither ours nor listed; or, where none is told, a browser that says that another site asks."""
-        asking = headers.get(b"origin", ())
-        for one in asking:
+        """An origin that is neither ours nor listed, or without an origin a browser that reports a cross-site request."""
+        origins = headers.get(b"origin", ())
+        for one in origins:
             found = origin(one.decode("latin-1"))
             if ANY in self._origins or (found is not None and found in self._origins):
                 continue
@@ -128,23 +128,23 @@ class Policy:
                 return _refused(one)
             if _crosses(headers):
                 return _refused(one)
-        if asking or not _crosses(headers) or ANY in self._origins or _is_navigation(scope, headers):
+        if origins or not _crosses(headers) or ANY in self._origins or _is_navigation(scope, headers):
             return None
         return _refused(b"")
 
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """What a proxy says of the address it was asked at; "" = nothing."""
+    """The address at which a proxy was reached; "" = unknown."""
 
     host: str
     scheme: str
 
 
 def forwarded_by(scope: Scope, proxies: tuple[str, ...]) -> Forwarded | None:
-    """The forwarded headers of a request that a trusted proxy sent; None for anybody else's.
+    """Return the forwarded headers of a request from a trusted proxy; None for any other request.
 
-    Of several values the last one holds: the proxy next to us wrote it, and whoever asked could have sent the others.
+    Of several values the last one counts: the nearest proxy wrote it, and the client may have sent the others.
     """
     client = scope.get("client")
     if not proxies or not client or not is_within(str(client[0]), proxies):
@@ -162,8 +162,9 @@ def forwarded_by(scope: Scope, proxies: tuple[str, ...]) -> Forwarded | None:
 
 
 def base_url(scope: Scope, settings: ServerConfig) -> str:
-    """Where a client reaches this server, for links: ``server.public_url``, else what a trusted proxy was asked at, else the
-    address that is listened on. The Host header alone is never believed."""
+    """Return the address of this server for links: ``server.public_url``, else the address at which a trusted proxy was
+    reached, else the address it listens on. The Host header alone is never trusted.
+    """
     if settings.public_url:
         return settings.public_url
     forwarded = forwarded_by(scope, settings.trusted_proxies)
@@ -196,16 +197,16 @@ def _authority(value: bytes) -> Authority | None:
     return authority(value.decode("latin-1"))
 
 
-def _is_own(asking: str, reached: _Reached) -> bool:
-    """The origin that the request was sent to; loopback names of one port are one server."""
-    if asking in reached.origins:
+def _is_own(found: str, reached: _Reached) -> bool:
+    """Whether the origin is the one that the request was sent to. Loopback names with one port are one server."""
+    if found in reached.origins:
         return True
-    scheme, _, place = asking.partition("://")
+    scheme, _, place = found.partition("://")
     named = authority(place)
     if named is None or not named.loopback:
         return False
     own = {origin_of(scheme, Authority(named.host, host.port)) for host in reached.hosts if host and host.loopback}
-    return asking in own and any(one.startswith(f"{scheme}://") for one in reached.origins)
+    return found in own and any(one.startswith(f"{scheme}://") for one in reached.origins)
 
 
 def _crosses(headers: Headers) -> bool:
@@ -213,7 +214,9 @@ def _crosses(headers: Headers) -> bool:
 
 
 def _is_navigation(scope: Scope, headers: Headers) -> bool:
-    """Somebody follows a link to a page of ours, or to a file that the link itself opens. What a page embeds is none."""
+    """Whether the user follows a link to one of our pages, or to a file that the link itself opens. An embedded resource is not a
+    navigation.
+    """
     if scope["type"] != "http" or scope["method"] != "GET":
         return False
     if any(one.lower() != b"navigate" for one in headers.get(b"sec-fetch-mode", ())):
@@ -232,26 +235,26 @@ def _last(value: bytes) -> str:
 
 
 def _pairs(value: str) -> Iterator[tuple[str, str]]:
-    """The parameters of one element of a Forwarded header."""
+    """Yield the parameters of one element of a Forwarded header."""
     for one in value.split(";"):
-        name, mark, quoted = one.partition("=")
+        name, mark, value = one.partition("=")
         if mark:
-            yield name.strip().lower(), quoted.strip().strip('"')
+            yield name.strip().lower(), value.strip().strip('"')
 
 
 def _misdirected(hosts: tuple[bytes, ...]) -> Misdirected:
     shown = ", ".join(one.decode("latin-1")[:_SHOWN_MAX] for one in hosts[:2])
     return Misdirected(
-        f"this server does not answer to the host {shown!r}" if shown else "a request has to name its host",
+        f"this server does not answer to the host {shown!r}" if shown else "a request must name its host",
         remedy="use http://127.0.0.1 or localhost, or name the host in server.allowed_hosts",
         details={"header": "Host"},
     )
 
 
-def _refused(asking: bytes) -> Denied:
-    who = f"the web origin {asking.decode('latin-1')[:_SHOWN_MAX]!r}" if asking else "a page of another site"
+def _refused(web_origin: bytes) -> Denied:
+    who = f"the web origin {web_origin.decode('latin-1')[:_SHOWN_MAX]!r}" if web_origin else "a page of another site"
     return Denied(
-        f"{who} may not ask this server",
+        f"{who} may not use this server",
         remedy="if it may, name it in server.cors_origins, or in server.public_url where it is the server's own",
-        details={"header": "Origin" if asking else "Sec-Fetch-Site"},
+        details={"header": "Origin" if web_origin else "Sec-Fetch-Site"},
     )

@@ -1,18 +1,13 @@
-"""An endpoint: reads arguments by the handler's signature, enforces its deadline, turns results and errors into envelopes.
-
-FastAPI documents the routes from the same signatures (``document.py``); it does not run them, because decoding, limits
-and encoding are ours and a request should cost tens of microseconds.
-"""
+"""An endpoint: reads arguments by the handler's signature, enforces its deadline, turns results and errors into envelopes."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
@@ -82,7 +77,7 @@ class Endpoint:
     @property
     def operation(self) -> str:
         """Its name in telemetry: ``search.find``."""
-        return f"{self.tag}.{self.handler.__name__}"
+        return f"{self.tag}.{self.handler.__name__.rstrip('_')}"
 
 
 class EndpointApp:
@@ -191,41 +186,33 @@ async def _disconnected(request: ApiRequest) -> None:
 
 
 class Arguments:
-    """How a handler's parameters are filled.
+    """The parameters of a handler, besides ``request``.
 
-    ``request`` is the request; a model annotated with ``Query()`` takes the query string; another model takes the JSON
-    body (``Model | None = None``: the body may be missing); a plain ``str`` is a part of the path.
+    ``query`` is a model of the query string, ``body`` a model of the JSON body (``Model | None = None``: the body may be
+    missing); every other parameter is a text of the path.
     """
 
     def __init__(self, handler: Callable[..., Awaitable[Any]]) -> None:
-        self._body: tuple[str, type[BaseModel], bool] | None = None
-        self._query: tuple[str, type[BaseModel]] | None = None
-        self._path: list[str] = []
-        hints = get_type_hints(handler, include_extras=True)
-        for name in inspect.signature(handler).parameters:
-            hint = hints[name]
-            if name == "request":
-                continue
-            if get_origin(hint) is Annotated:
-                self._query = (name, get_args(hint)[0])
-            elif hint is str:
-                self._path.append(name)
-            else:
-                options = get_args(hint) or (hint,)
-                self._body = (name, options[0], len(options) > 1)
+        hints = {name: hint for name, hint in get_type_hints(handler).items() if name not in {"request", "return"}}
+        self.query: type[BaseModel] | None = hints.pop("query", None)
+        self.body_hint: Any = hints.pop("body", None)
+        options = get_args(self.body_hint)
+        self.body: type[BaseModel] | None = options[0] if options else self.body_hint
+        self.body_optional = bool(options)
+        self.path = list(hints)
 
     async def of(
         self, request: ApiRequest, lifetime: RequestLifetime, *, typed: bool = False
     ) -> tuple[dict[str, Any], BaseModel | None]:
-        """Arguments by name, and the body among them. ``typed``: the headers announce a body, and its media type was accepted.
-        Raises ``Invalid`` with every problem listed."""
-        values: dict[str, Any] = {name: request.path_params[name] for name in self._path}
-        if self._query is not None:
-            name, model = self._query
-            values[name] = _fit(model, dict(request.query_params), "query")
-        if self._body is None:
+        """Return the arguments by name, and the body among them. ``typed``: the headers announce a body of an accepted media type.
+
+        Raises ``Invalid`` with every problem listed.
+        """
+        values: dict[str, Any] = {name: request.path_params[name] for name in self.path}
+        if self.query is not None:
+            values["query"] = _fit(self.query, dict(request.query_params), "query")
+        if self.body is None:
             return values, None
-        name, model, optional = self._body
         data = await read_body(request, counted=lifetime.reserve)
         lifetime.received()
         if not typed:
@@ -233,10 +220,10 @@ class Arguments:
         decoded, value = decode_at_once(data) if data.strip() else (True, None)
         if not decoded:
             value = await lifetime.prepare(decode_json(data, request.app_state.codec))
-        if value is None and optional:
+        if value is None and self.body_optional:
             return values, None
-        body = _fit(model, value if data.strip() else {}, "body")
-        values[name] = body
+        body = _fit(self.body, value if data.strip() else {}, "body")
+        values["body"] = body
         return values, body
 
 

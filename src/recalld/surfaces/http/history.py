@@ -1,12 +1,9 @@
-"""/log and the past of single files: look at changes, compare, restore, undo."""
+"""/log, /fs/history and /content/diff: list changes, compare, restore, undo."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query
-
-from recalld.app.history import HistoryOperations
 from recalld.domain.errors import Invalid
 from recalld.domain.history import (
     FileVersion,
@@ -40,10 +37,10 @@ from recalld.surfaces.http.request import ApiRequest
 _API = "/api/v1"
 
 
-async def log(request: ApiRequest, query: Annotated[LogQuery, Query()]) -> dict[str, Any]:
-    """What was changed, newest first: who, when, what, and why."""
+async def log(request: ApiRequest, query: LogQuery) -> dict[str, Any]:
+    """List changes, newest first: who, when, what, and why."""
     ops = (query.op,) if query.op else ()
-    page = await _verbs(request).log(
+    page = await request.workspace.history.log(
         before=query.before, after=query.after, limit=query.limit, under=query.under, ops=ops, actor=query.actor
     )
     entries = [_entry(e, page.sentences.get(e.node) if "/memories/" in e.uri else None) for e in page.entries]
@@ -70,24 +67,24 @@ def _entry(entry: LogEntry, sentence: str | None) -> dict[str, Any]:
 
 
 async def undo(request: ApiRequest, body: UndoBody) -> dict[str, Any]:
-    """Take back a change by one more change, wherever nothing else has happened since; what has changed is kept and named."""
+    """Undo a change with a new change. Whatever was changed since is left unchanged and named."""
     if sum(bool(one) for one in (body.seq, body.cause, body.archive_uri)) > 1:
         raise Invalid("give one of seq, cause and archive_uri", details={"field": "seq"})
     cause = str(request.workspace.resolve(body.archive_uri)) if body.archive_uri else body.cause
-    done = await _verbs(request).undo(seq=body.seq or 0, cause=cause, dry_run=body.dry_run)
+    done = await request.workspace.history.undo(seq=body.seq or 0, cause=cause, dry_run=body.dry_run)
     if body.wait and not body.dry_run:
         await request.workspace.wait(timeout_s=body.timeout)
     return undone(done)
 
 
 async def purge(request: ApiRequest, body: PurgeBody) -> dict[str, Any]:
-    """Erase for good what was removed or replaced, in every account; for root. Works on a full disk."""
-    done = await _verbs(request).purge(body.older_than)
+    """Erase for good, in every account, what was removed or replaced. Root only. It works on a full disk."""
+    done = await request.workspace.history.purge(body.older_than)
     return {"contents": done.contents, "free_bytes": done.free_bytes}
 
 
 def undone(done: Undone) -> dict[str, Any]:
-    """What an undo did, by kind of change."""
+    """The result of an undo, by kind of change."""
     shown: dict[str, Any] = {
         "dry_run": not done.seq,
         "commits": list(done.of),
@@ -111,9 +108,9 @@ def undone(done: Undone) -> dict[str, Any]:
     return shown
 
 
-async def history(request: ApiRequest, query: Annotated[HistoryQuery, Query()]) -> dict[str, Any]:
-    """The versions of one file, newest first, with or without snapshots."""
-    found = await _verbs(request).versions(query.uri, before=query.before, limit=query.limit)
+async def versions(request: ApiRequest, query: HistoryQuery) -> dict[str, Any]:
+    """List the versions of a file, newest first, with and without snapshots."""
+    found = await request.workspace.history.versions(query.uri, before=query.before, limit=query.limit)
     more = found[-1].seq if len(found) == query.limit else None
     return {"uri": str(request.expand(query.uri)), "versions": [_version(one) for one in found], "next": more}
 
@@ -132,9 +129,9 @@ def _version(one: FileVersion) -> dict[str, Any]:
     }
 
 
-async def diff(request: ApiRequest, query: Annotated[ContentDiffQuery, Query()]) -> dict[str, Any]:
-    """How a file differs between two moments, as a unified diff."""
-    found = await _verbs(request).diff(query.uri, since=query.from_, to=query.to, raw=query.raw)
+async def diff(request: ApiRequest, query: ContentDiffQuery) -> dict[str, Any]:
+    """Compare a file at two points in time, as a unified diff."""
+    found = await request.workspace.history.diff(query.uri, since=query.from_, to=query.to, raw=query.raw)
     return {
         "uri": str(request.expand(query.uri)),
         "from": found.old.seq if found.old else None,
@@ -144,8 +141,8 @@ async def diff(request: ApiRequest, query: Annotated[ContentDiffQuery, Query()])
 
 
 async def restore(request: ApiRequest, body: HistoryRestoreBody) -> dict[str, Any]:
-    """Make a file, or every file below a directory, what it was at a moment, by writing forwards."""
-    done = await _verbs(request).restore(body.uri, body.at, dry_run=body.dry_run)
+    """Restore a file, or every file below a directory, as of a point in time. The restored state is a new change."""
+    done = await request.workspace.history.restore(body.uri, body.at, dry_run=body.dry_run)
     return {
         "uri": str(request.expand(body.uri)),
         "dry_run": body.dry_run,
@@ -154,15 +151,11 @@ async def restore(request: ApiRequest, body: HistoryRestoreBody) -> dict[str, An
     }
 
 
-def _verbs(request: ApiRequest) -> HistoryOperations:
-    return request.workspace.facade(HistoryOperations)
-
-
 ENDPOINTS = (
     Endpoint("GET", f"{_API}/log", log, LogResult, "List changes"),
-    Endpoint("POST", f"{_API}/log/undo", undo, UndoResult, "Take a change back"),
-    Endpoint("POST", f"{_API}/log/purge", purge, PurgeResult, "Erase what was removed", Deadline.NONE),
-    Endpoint("GET", f"{_API}/fs/history", history, HistoryResult, "List a file's versions"),
-    Endpoint("POST", f"{_API}/fs/history/restore", restore, HistoryRestoreResult, "Bring back what was at a moment"),
-    Endpoint("GET", f"{_API}/content/diff", diff, ContentDiffResult, "Compare a file at two moments"),
+    Endpoint("POST", f"{_API}/log/undo", undo, UndoResult, "Undo a change"),
+    Endpoint("POST", f"{_API}/log/purge", purge, PurgeResult, "Erase removed content", Deadline.NONE),
+    Endpoint("GET", f"{_API}/fs/history", versions, HistoryResult, "List a file's versions"),
+    Endpoint("POST", f"{_API}/fs/history/restore", restore, HistoryRestoreResult, "Restore a file or directory"),
+    Endpoint("GET", f"{_API}/content/diff", diff, ContentDiffResult, "Compare a file at two points in time"),
 )

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import PlainTextResponse, Response
 
-from recalld import __version__
 from recalld.domain.histogram import BOUNDS_S
+from recalld.domain.version import VERSION
 from recalld.infra.thread_pool import pools
 from recalld.infra.watchdog import BOUNDS_S as LAG_BOUNDS_S
 from recalld.surfaces.http.admission import Admission
@@ -28,7 +28,7 @@ async def metrics(request: ApiRequest) -> Response:
     if not request.app_state.settings.metrics:
         return PlainTextResponse("metrics are off: set server.metrics = true\n", status_code=404)
     out = Exposition()
-    out.gauge("recalld_info", "The version that answers.", [({"version": __version__}, 1)])
+    out.gauge("recalld_info", "The version that answers.", [({"version": VERSION}, 1)])
     _requests(out, request.app_state.counters)
     _admission(out, request.app_state.admission)
     if request.app_state.connections is not None:

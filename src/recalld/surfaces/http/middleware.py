@@ -11,7 +11,6 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from recalld.domain.errors import Invalid
 from recalld.surfaces.http.body import check_media_type
 from recalld.surfaces.http.errors import UnsupportedMediaType, of_error
 from recalld.surfaces.http.reply import NO_STORE, NOSNIFF, failure
@@ -37,7 +36,7 @@ OnRequest = Callable[[RequestRecord], None]
 
 
 class RequestMiddleware:
-    """Pure ASGI: checks or makes ``X-Request-ID``, adds ``X-Process-Time`` and ``nosniff``, reports to ``on_request``.
+    """Pure ASGI: keeps or generates ``X-Request-ID``, adds ``X-Process-Time`` and ``nosniff``, reports to ``on_request``.
 
     A response without ``Cache-Control`` gets ``no-store``, since nearly all responses are private.
     """
@@ -52,8 +51,9 @@ class RequestMiddleware:
             return
         started = time.perf_counter()
         ids = [value for name, value in scope["headers"] if name == b"x-request-id"]
-        good = len(ids) == 1 and _ID.fullmatch(ids[0]) is not None
-        request_id = ids[0].decode("ascii") if good else str(fresh_id())
+        # A proxy may set this header: one that cannot be logged is replaced, the request goes on.
+        usable = len(ids) == 1 and _ID.fullmatch(ids[0])
+        request_id = ids[0].decode("ascii") if usable else str(fresh_id())
         scope[REQUEST_ID] = request_id
         # Each request runs in its own context, so nothing has to be unbound.
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -76,10 +76,7 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            if ids and not good:
-                await failure(*of_error(_bad_id()))(scope, receive, send_with_headers)
-            else:
-                await self._app(scope, receive, send_with_headers)
+            await self._app(scope, receive, send_with_headers)
         finally:
             if self._on_request is not None:
                 route = scope.get(ROUTE, "")
@@ -102,11 +99,3 @@ class MountedApp:
             await failure(*of_error(refused))(scope, receive, send)
             return
         await self._app(scope, receive, send)
-
-
-def _bad_id() -> Invalid:
-    return Invalid(
-        "X-Request-ID must occur once and be 1 to 128 characters of A-Z a-z 0-9 . _ : -",
-        remedy="send one such id, or none and take the one in the answer",
-        details={"header": "X-Request-ID"},
-    )

@@ -1,4 +1,4 @@
-"""A file out of a multipart body, straight to disk: never whole in memory, never written on the loop."""
+"""Stores the file of a multipart body: piece by piece, on a thread."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _FLUSH_BYTES = 1024 * 1024
 _FIELD_BYTES_MAX = 4096
 FIELDS_MAX = 8
 _FRAMING_BYTES = 64 * 1024
-"""What boundaries, part headers and small fields may take beside the file."""
+"""Largest size of boundaries, part headers and small fields together."""
 
 
 @dataclass(slots=True)
 class Received:
-    """What a form held: the file's name as its sender gave it, its size, and the small fields."""
+    """The contents of a form: the file's name as its sender gave it, its size, and the small fields."""
 
     filename: str = ""
     size: int = -1
@@ -42,10 +42,10 @@ class Received:
 async def receive_file(
     request: Request, target: Path, *, bytes_max: int, pool: Pool, counted: Callable[[int], None] = lambda _: None
 ) -> Received:
-    """Write the part named ``file`` to ``target``. ``counted`` hears of every piece's size as it comes and may refuse it.
+    """Write the part named ``file`` to ``target``. ``counted`` is called with the size of every piece and may raise.
 
-    Raises ``Invalid`` for what is no form, has no file, has more than ``FIELDS_MAX`` small fields, or passes ``bytes_max`` by its
-    declared or its counted size, and ``Upstream`` where the disk does not take it; ``target`` is then removed.
+    Raises ``Invalid`` for a body that is not a form, has no file, has more than ``FIELDS_MAX`` small fields, or exceeds
+    ``bytes_max`` by its declared or its actual size, and ``Upstream`` if the disk cannot store it. ``target`` is then removed.
     """
     boundary = _boundary(request)
     check_declared(request, bytes_max + _FRAMING_BYTES)
@@ -81,12 +81,12 @@ async def _receive(
 
 
 def not_stored(refused: OSError) -> Upstream:
-    """Why the disk did not take an upload."""
+    """Return the error for an upload that the disk did not store."""
     if refused.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return Upstream("the disk is full: the upload was not kept", remedy="free some space and send it again")
+        return Upstream("the disk is full: the upload was not stored", remedy="free some space and send it again")
     return Upstream(
         f"the upload cannot be stored: {refused.strerror or refused}",
-        remedy="look at the folder uploads in the data folder, and send it again",
+        remedy="check the folder uploads in the data folder, and send it again",
     )
 
 
@@ -103,7 +103,7 @@ def _boundary(request: Request) -> bytes:
 
 
 class _Form:
-    """Parser state: which part is open, and the file's bytes that wait to be written."""
+    """The state of the parser: the open part, and the bytes of the file that are not written yet."""
 
     def __init__(self, boundary: bytes) -> None:
         self.received = Received()
@@ -137,7 +137,7 @@ class _Form:
             raise _malformed() from bad
 
     def take(self) -> list[bytes]:
-        """The file's bytes so far, to be written now."""
+        """Return the bytes of the file that are not written yet, and forget them."""
         taken, self._chunks, self.waiting = self._chunks, [], 0
         return taken
 
@@ -212,6 +212,6 @@ def _close(out: BinaryIO, rest: list[bytes]) -> None:
 
 
 def _drop(out: BinaryIO, target: Path) -> None:
-    with suppress(OSError):  # what it still holds does not fit either
+    with suppress(OSError):  # its buffer does not fit either
         out.close()
     target.unlink(missing_ok=True)

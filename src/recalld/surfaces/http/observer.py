@@ -22,12 +22,12 @@ Rows = list[tuple[object, ...]]
 
 
 async def queue(request: ApiRequest) -> dict[str, Any]:
-    """Background work of all users: how much waits, how long already, how much was given up."""
+    """Background jobs of all users: pending, oldest, failed."""
     return _queue(request.engine.health_snapshot(), request.app_state.counters)
 
 
 async def vikingdb(request: ApiRequest) -> dict[str, Any]:
-    """The index: pieces and vectors."""
+    """The index: chunks and vectors."""
     return _vikingdb(request.engine.health_snapshot(), request.app_state.counters)
 
 
@@ -37,12 +37,12 @@ async def models(request: ApiRequest) -> dict[str, Any]:
 
 
 async def lock(request: ApiRequest) -> dict[str, Any]:
-    """The one writer, and the pools that could keep a request waiting. There are no locks on paths."""
+    """The writer and the thread pools. There are no locks on paths."""
     return _lock(request.engine.health_snapshot(), request.app_state.counters)
 
 
 async def retrieval(request: ApiRequest) -> dict[str, Any]:
-    """Searches since the start, and what could slow the next one."""
+    """Searches since the start."""
     return _retrieval(request.engine.health_snapshot(), request.app_state.counters)
 
 
@@ -52,11 +52,11 @@ async def filesystem(request: ApiRequest) -> dict[str, Any]:
 
 
 async def system(request: ApiRequest) -> dict[str, Any]:
-    """All parts at once, and every reason for not being in full health."""
+    """All parts, and every reason for a degraded state."""
     found = request.engine.health_snapshot()
     parts = {name: look(found, request.app_state.counters) for name, look in _PARTS.items()}
     dead = sum(q.dead for q in found.queues)
-    errors = [*found.readiness.reasons, *([f"queue: {dead} jobs were given up"] if dead else [])]
+    errors = [*found.readiness.reasons, *([f"queue: {dead} jobs failed for good"] if dead else [])]
     # "healthy" is what the LangChain tools look for.
     well = found.readiness.state == "ready"
     return {"healthy": well, "is_healthy": well, "errors": errors, "components": parts}
@@ -64,14 +64,14 @@ async def system(request: ApiRequest) -> dict[str, Any]:
 
 def _queue(found: HealthSnapshot, _: RequestCounters) -> dict[str, Any]:
     rows: Rows = [(q.kind, q.pending, q.running, q.done, q.dead, f"{q.oldest_s:.0f} s") for q in found.queues]
-    table = _table(("Queue", "Pending", "Running", "Done", "Given up", "Oldest"), rows)
+    table = _table(("Queue", "Pending", "Running", "Done", "Failed", "Oldest"), rows)
     return _observed("queue", _well(found, "queue", "worker"), any(q.dead for q in found.queues), table)
 
 
 def _vikingdb(found: HealthSnapshot, _: RequestCounters) -> dict[str, Any]:
     usage = found.usage
     rows: Rows = (
-        [] if usage is None else [("pieces", usage.chunks), ("vectors", usage.vectors), ("messages", usage.messages)]
+        [] if usage is None else [("chunks", usage.chunks), ("vectors", usage.vectors), ("messages", usage.messages)]
     )
     return _plain("vikingdb", _well(found, "store"), _table(("Index", "Count"), rows))
 
@@ -95,7 +95,7 @@ def _retrieval(found: HealthSnapshot, counters: RequestCounters) -> dict[str, An
         for (_, route), one in counters.routes().items()
         if route.startswith(_SEARCHES)
     ]
-    table = _table(("Search", "Asked", "Failed", "Mean"), rows)
+    table = _table(("Search", "Requests", "Failed", "Mean"), rows)
     return _plain("retrieval", _well(found, "store", "embedding", "loop"), table)
 
 
@@ -126,7 +126,7 @@ def _well(found: HealthSnapshot, *checks: str) -> bool:
 
 
 def _plain(name: str, well: bool, status: str) -> dict[str, Any]:
-    """A part that has an error exactly while it is not well: never from what was counted since the start."""
+    """A part that has an error exactly while it is unhealthy. Counts since the start do not matter."""
     return _observed(name, well, not well, status)
 
 

@@ -1,14 +1,11 @@
-"""/privacy-configs: a user's private values, in versions."""
+"""/privacy-configs: the private values of a user, in versions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query
-
-from recalld.app.privacy import PrivacyOperations
 from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.privacy import PrivacyConfig, PrivacyField
 from recalld.surfaces.http.endpoint import Endpoint
@@ -34,84 +31,80 @@ _DIGITS_MAX = 9
 
 
 async def categories(request: ApiRequest) -> list[str]:
-    """The categories in which the caller keeps private values."""
-    return await request.workspace.facade(PrivacyOperations).categories()
+    """List the categories of the caller's private values."""
+    return await request.workspace.privacy.categories()
 
 
 async def targets(request: ApiRequest, category: str) -> list[str]:
-    """The keys of a category."""
-    return await request.workspace.facade(PrivacyOperations).targets(category)
+    """List the keys of a category."""
+    return await request.workspace.privacy.targets(category)
 
 
 async def config(request: ApiRequest, category: str, key: str) -> dict[str, Any]:
-    """The values in force, and what is known of them."""
-    return _shown(await request.workspace.facade(PrivacyOperations).config(category, key))
+    """Return the active values of a document, and its metadata."""
+    return _shown(await request.workspace.privacy.config(category, key))
 
 
 async def versions(request: ApiRequest, category: str, key: str) -> list[int]:
-    """The versions there are, oldest first."""
-    return await request.workspace.facade(PrivacyOperations).versions(category, key)
+    """List the versions of a document, oldest first."""
+    return await request.workspace.privacy.versions(category, key)
 
 
 async def version(request: ApiRequest, category: str, key: str, number: str) -> dict[str, Any]:
-    """One version."""
+    """Return one version."""
     if not (number.isascii() and number.isdigit() and len(number) <= _DIGITS_MAX):
         raise NotFound(
             f"Privacy config version not found: {number[:40]}", remedy="versions are numbers, from 1", details={}
         )
-    return asdict(await request.workspace.facade(PrivacyOperations).version(category, key, int(number)))
+    return asdict(await request.workspace.privacy.version(category, key, int(number)))
 
 
 async def upsert(request: ApiRequest, category: str, key: str, body: PrivacyBody) -> dict[str, Any]:
-    """Store values as a new version and put it in force."""
-    stored = await request.workspace.facade(PrivacyOperations).upsert(
+    """Store values as a new version and activate it."""
+    stored = await request.workspace.privacy.upsert(
         category, key, body.values, change_reason=body.change_reason, labels=body.labels
     )
     return _shown(stored)
 
 
 async def activate(request: ApiRequest, category: str, key: str, body: ActivateBody) -> dict[str, Any]:
-    """Put another version in force."""
-    return _shown(await request.workspace.facade(PrivacyOperations).activate(category, key, body.version))
+    """Activate another version."""
+    return _shown(await request.workspace.privacy.activate(category, key, body.version))
 
 
 async def patch(request: ApiRequest, category: str, key: str, body: PrivacyPatch) -> dict[str, Any]:
-    """Store new values of some fields as a new version in force; the other fields stay."""
-    stored = await request.workspace.facade(PrivacyOperations).upsert(
+    """Store values of some fields as a new version and activate it. The other fields stay."""
+    stored = await request.workspace.privacy.upsert(
         category, key, body.values, change_reason=body.change_reason, labels=body.labels, merge=True
     )
     return _shown(stored)
 
 
-async def tree(request: ApiRequest, query: Annotated[TreeQuery, Query()]) -> dict[str, Any]:
-    """Every document and its fields, without values."""
+async def tree(request: ApiRequest, query: TreeQuery) -> dict[str, Any]:
+    """List every document and its fields, without values."""
     rows: dict[str, list[dict[str, Any]]] = {}
-    for config, found in await request.workspace.facade(PrivacyOperations).tree(query.category):
+    for config, found in await request.workspace.privacy.tree(query.category):
         rows.setdefault(config.meta.category, []).append(_fields(config, found))
     return {"categories": [{"category": name, "targets": held} for name, held in rows.items()]}
 
 
 async def fields(request: ApiRequest, category: str, key: str) -> dict[str, Any]:
-    """The fields of a document, without values."""
-    return _fields(*await request.workspace.facade(PrivacyOperations).fields(category, key))
+    """List the fields of a document, without values."""
+    return _fields(*await request.workspace.privacy.fields(category, key))
 
 
-async def field(request: ApiRequest, category: str, key: str, query: Annotated[FieldQuery, Query()]) -> dict[str, Any]:
-    """One field: how it is referred to, and with ``reveal`` its value."""
-    return _value(
-        *await request.workspace.facade(PrivacyOperations).field(category, key, query.field), reveal=query.reveal
-    )
+async def field(request: ApiRequest, category: str, key: str, query: FieldQuery) -> dict[str, Any]:
+    """Return how a field is referred to, and with ``reveal`` its value."""
+    return _value(*await request.workspace.privacy.field(category, key, query.field), reveal=query.reveal)
 
 
 async def resolve(request: ApiRequest, body: SelectorBody) -> dict[str, Any]:
-    """The value an address stands for."""
-    return _value(*await request.workspace.facade(PrivacyOperations).resolve(body.selector), reveal=True)
+    """Return the value that an address names."""
+    return _value(*await request.workspace.privacy.resolve(body.selector), reveal=True)
 
 
-async def remove_field(
-    request: ApiRequest, category: str, key: str, query: Annotated[FieldQuery, Query()]
-) -> dict[str, Any]:
-    """Put a version without this field in force; earlier ones keep it."""
+async def remove_field(request: ApiRequest, category: str, key: str, query: FieldQuery) -> dict[str, Any]:
+    """Activate a version without this field. Earlier versions still have it."""
     return await _removed(request, category, key, query.field)
 
 
@@ -121,26 +114,26 @@ async def remove(request: ApiRequest, category: str, key: str) -> dict[str, Any]
 
 
 async def remove_selected(request: ApiRequest, body: SelectorBody) -> dict[str, Any]:
-    """Delete the field or document an address stands for."""
-    return await _removed(request, *request.workspace.facade(PrivacyOperations).selected(body.selector))
+    """Delete the field or document that an address names."""
+    return await _removed(request, *request.workspace.privacy.selected(body.selector))
 
 
 async def later(request: ApiRequest) -> dict[str, Any]:
-    """Not served: nothing searches content for private values, and single fields are changed with PATCH."""
+    """Not implemented. Content is not scanned for private values; single fields are changed with PATCH."""
     raise Invalid(
-        "Content is not searched for private values here, and no single field is put",
+        "Scanning content for private values and PUT of a single field are not implemented",
         remedy=f"change fields with PATCH {_AT}/{{category}}/{{key}}; find a text with POST /api/v1/search/grep",
         code="UNIMPLEMENTED",
     )
 
 
 async def _removed(request: ApiRequest, category: str, key: str, name: str) -> dict[str, Any]:
-    verbs = request.workspace.facade(PrivacyOperations)
+    privacy = request.workspace.privacy
     version = None
     if name:
-        version = (await verbs.remove_field(category, key, name)).meta.active
+        version = (await privacy.remove_field(category, key, name)).meta.active
     else:
-        await verbs.remove(category, key)
+        await privacy.remove(category, key)
     return {"category": category, "target_key": key, "field": name or None, "version": version, "deleted": True}
 
 
@@ -182,8 +175,8 @@ ENDPOINTS = (
     Endpoint("POST", f"{_AT}/scan", later, dict[str, Any], "Scan for values (501)", later=True),
     Endpoint("PUT", f"{_ONE}/field", later, dict[str, Any], "Change one field (501)", later=True),
     Endpoint("GET", f"{_AT}/tree", tree, PrivacyTreeResult, "List all private values by field"),
-    Endpoint("POST", f"{_AT}/resolve", resolve, PrivacyValueResult, "Read the value a reference stands for"),
-    Endpoint("DELETE", f"{_AT}/selector", remove_selected, PrivacyRemovedResult, "Delete what a reference stands for"),
+    Endpoint("POST", f"{_AT}/resolve", resolve, PrivacyValueResult, "Read the value of a reference"),
+    Endpoint("DELETE", f"{_AT}/selector", remove_selected, PrivacyRemovedResult, "Delete the target of a reference"),
     Endpoint("GET", f"{_ONE}/fields", fields, PrivacyFieldsResult, "List the fields of private values"),
     Endpoint("GET", f"{_ONE}/field", field, PrivacyValueResult, "Read one field"),
     Endpoint("DELETE", f"{_ONE}/field", remove_field, PrivacyRemovedResult, "Delete one field"),
@@ -195,5 +188,5 @@ ENDPOINTS = (
     Endpoint("POST", _ONE, upsert, PrivacyResult, "Store private values"),
     Endpoint("GET", f"{_ONE}/versions", versions, list[int], "List versions"),
     Endpoint("GET", f"{_ONE}/versions/{{number}}", version, PrivacyVersionResult, "Read a version"),
-    Endpoint("POST", f"{_ONE}/activate", activate, PrivacyResult, "Put a version in force"),
+    Endpoint("POST", f"{_ONE}/activate", activate, PrivacyResult, "Activate a version"),
 )

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from recalld.infra.thread_pool import Pool
 
 _HEAD = b'{"status":"ok","result":'
-_TAIL = b',"error":null,"telemetry":null,"profile":null}'
+_END = b',"error":null,"telemetry":null,"profile":null}'
 _JSON = "application/json"
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 NO_STORE = (b"cache-control", b"no-store")
@@ -37,7 +37,7 @@ class JsonBytes(Response):
         for start in range(0, len(body), SLICE_BYTES):
             part = body[start : start + SLICE_BYTES]
             await send({"type": "http.response.body", "body": part, "more_body": True})
-        # Sent when there is room again: what was written before has left by then.
+        # Sent when the buffer has space again; earlier data has left by then.
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -46,8 +46,8 @@ async def success(
 ) -> Response:
     """The success envelope around ``result``; large ones are encoded on ``pool``."""
     body = await pool.run(_encode, result) if _is_large(result) else _encode(result)
-    tail = _TAIL if telemetry is None else b',"error":null,"telemetry":' + _encode(telemetry) + b',"profile":null}'
-    return JsonBytes(_HEAD + body + tail, status_code=status, headers=dict(headers))
+    end = _END if telemetry is None else b',"error":null,"telemetry":' + _encode(telemetry) + b',"profile":null}'
+    return JsonBytes(_HEAD + body + end, status_code=status, headers=dict(headers))
 
 
 def failure(status: int, error: Mapping[str, Any], headers: Mapping[str, str]) -> Response:

@@ -14,6 +14,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.types import Receive, Scope
 
+from recalld.app.auth import Identity, credential_version
 from recalld.app.config import ServerConfig
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Closed, Denied, RecalldError
@@ -21,7 +22,7 @@ from recalld.domain.uri import Uri
 from recalld.infra.thread_pool import Pool
 from recalld.rules.address import resolve
 from recalld.surfaces.http.admission import Admission
-from recalld.surfaces.http.auth import Identity, credential_version, dev_caller, key_caller, key_of, trusted_caller
+from recalld.surfaces.http.auth import dev_identity, key_identity, key_of, trusted_identity
 from recalld.surfaces.http.connections import Connections
 from recalld.surfaces.http.memory_budget import MemoryBudget
 from recalld.surfaces.http.request_counters import RequestCounters
@@ -106,9 +107,8 @@ class ApiRequest(Request):
 
     @property
     def id(self) -> str:
-        """The request's id as the client gave it or as it was made."""
-        request_id: str = self.scope.get(REQUEST_ID) or str(fresh_id())
-        return request_id
+        """The id that the client sent or the server generated."""
+        return str(self.scope.get(REQUEST_ID) or fresh_id())
 
     @property
     def engine(self) -> Engine:
@@ -137,15 +137,15 @@ class ApiRequest(Request):
         match settings.mode:
             case "api_key":
                 registry = self.engine.registry
-                found = await key_caller(self.headers, settings, registry, with_peer=self._with_peer)
+                found = await key_identity(self.headers, settings, registry, with_peer=self._with_peer)
                 if found.caller.role is Role.ROOT:
                     check_root_key(self.scope["method"], path)
                 return found
             case "trusted":
-                return await trusted_caller(
+                return await trusted_identity(
                     self.headers, self.query_params, path, settings, self.engine.registry, with_peer=self._with_peer
                 )
-        return Identity(dev_caller(self.headers, with_peer=self._with_peer))
+        return dev_identity(self.headers, with_peer=self._with_peer)
 
     async def identify_by_ticket(self, token: str, *, sending: bool) -> Caller:
         """Act as the caller of a ticket. The handler consumes it, so a request that is rejected before does not use it up.
@@ -179,7 +179,7 @@ class ApiRequest(Request):
             return {}
         try:
             async with asyncio.timeout(WHOAMI_TIMEOUT_S):
-                found = await key_caller(self.headers, settings, self.app_state.engine.registry, with_peer=False)
+                found = await key_identity(self.headers, settings, self.app_state.engine.registry, with_peer=False)
         except (RecalldError, TimeoutError):
             return {}
         caller = found.caller

@@ -1,14 +1,12 @@
-"""/resources: imports and the uploads they are made from."""
+"""/resources: uploads and imports."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
-
-from fastapi import Query
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Denied, Invalid, RecalldError, Upstream
@@ -46,32 +44,32 @@ _FORM = {
 }
 
 
-async def temp_upload(request: ApiRequest, query: Annotated[UploadQuery, Query()]) -> dict[str, Any]:
-    """Send a file to be added by ``POST /resources``; its id is good for twelve hours. At most 512 MiB.
+async def temp_upload(request: ApiRequest, query: UploadQuery) -> dict[str, Any]:
+    """Upload a file for ``POST /resources``, at most 512 MiB. Its id is valid for twelve hours.
 
-    With a ``token`` that the tool ``add_resource`` gave no key is needed, and the file is imported at once.
+    With a ``token`` from the tool ``add_resource`` no key is needed, and the file is imported at once.
     """
     ticket = request.app_state.tickets.take(query.token, sending=True) if query.token else None
     caller = request.caller
     upload_id = await _received(request, caller)
     if ticket is None:
         return {"temp_file_id": upload_id}
-    await request.check_ticket(ticket)  # receiving takes its time
+    await request.check_ticket(ticket)  # it may have been revoked meanwhile
     upload = await request.app_state.disk.run(open_upload, request.engine.upload_dir, upload_id, caller)
     added = await request.workspace.add(upload.path, name=upload.filename, keep_source=False, **ticket.options)
     return _added(added, waited=False)
 
 
 async def _received(request: ApiRequest, caller: Caller) -> str:
-    """Take a file in as this caller's; its id."""
+    """Store the file of a request as an upload of the caller, and return its id."""
     app_state = request.app_state
     folder = request.engine.upload_dir
     part = folder / f"{new_id('', shared=False)}.part"
     quota = app_state.uploads
     async with quota.turn(caller):
-        lying = await app_state.scan.run(quota.lying, folder, caller)
-        quota.check(caller, lying, _declared(request))
-    with quota.coming(caller, lying) as counted:
+        stored = await app_state.scan.run(quota.stored, folder, caller)
+        quota.check(caller, stored, _declared(request))
+    with quota.receiving(caller, stored) as counted:
         received = await receive_file(request, part, bytes_max=UPLOAD_BYTES_MAX, pool=app_state.disk, counted=counted)
         try:
             return await _store_upload(request, caller, part, received)
@@ -86,7 +84,7 @@ def _declared(request: ApiRequest) -> int:
 
 
 async def _store_upload(request: ApiRequest, caller: Caller, part: Path, received: Received) -> str:
-    """Check what came with a file, and give it its id."""
+    """Check the fields that came with a file, and give it its id."""
     app_state, folder = request.app_state, part.parent
     mode = received.fields.get("upload_mode", "local")
     telemetry = received.fields.get("telemetry", "false").lower()
@@ -98,29 +96,28 @@ async def _store_upload(request: ApiRequest, caller: Caller, part: Path, receive
     for field, problem in problems.items():
         if problem:
             raise Invalid(
-                problem, remedy="send a file with something in it, and fields as documented", details={"field": field}
+                problem, remedy="send a file that is not empty, and fields as documented", details={"field": field}
             )
     upload_id = new_id(received.filename, shared=mode == "shared")
     async with app_state.uploads.turn(caller):
-        # Others of this user may have ended since this one began.
-        app_state.uploads.check(caller, await app_state.scan.run(app_state.uploads.lying, folder, caller))
+        # Other uploads of this user may have ended since this one began.
+        app_state.uploads.check(caller, await app_state.scan.run(app_state.uploads.stored, folder, caller))
         try:
             await app_state.disk.run(finish, part, upload_id, _base(received.filename), caller)
         except OSError as refused:
             raise not_stored(refused) from refused
-    return upload_id  # and nobody's turn comes before this upload has left those that come
+    return upload_id  # the lock is held until this upload counts as stored, not as received
 
 
 async def add(request: ApiRequest, body: AddBody) -> dict[str, Any]:
-    """Import an upload below ``viking://resources`` (or ``to``/``parent``): parsed, summarised and indexed in the
+    """Import an upload into ``viking://resources`` (or ``to``/``parent``). It is parsed, summarised and indexed in the
     background, or with ``wait`` before this answers.
 
-    ``args.origin`` names where it comes from: the next import of the same origin updates it in its place, any other
-    gets a place of its own (``docs``, ``docs_1`` ...). What that origin brought before and no longer has is removed, unless
-    ``args.keep_removed``; the removal of more than half of it (and of more than 20 files) is refused without
-    ``args.confirm_removals``. ``args.left_out`` names what is there but was not sent, ``args.incomplete`` what could not be
-    read. ``args.as_file``: a single file becomes a file under its own name. ``args.parse_mode`` no_split keeps long documents
-    in one piece.
+    ``args.origin`` names the source: the next import of the same origin updates it in place; another origin gets its own place
+    (``docs``, ``docs_1`` ...). What the origin no longer has is removed, unless ``args.keep_removed``; removing more than half
+    of it (and more than 20 files) requires ``args.confirm_removals``. ``args.left_out`` names what the source has but did not
+    send, ``args.incomplete`` what could not be read there. ``args.as_file``: a single file keeps its own name.
+    ``args.parse_mode`` no_split keeps long documents in one piece.
     """
     _check(body)
     folder = request.engine.upload_dir
@@ -153,7 +150,7 @@ async def add(request: ApiRequest, body: AddBody) -> dict[str, Any]:
 
 
 def _name(source: str | None, uploaded: str) -> str:
-    """What an import is called. Clients zip a directory and name the directory: the upload says that it is an archive."""
+    """Return the name of an import. Clients zip a directory and send its name; the upload says that it is a zip."""
     if not source or source.lower().endswith(".zip") or not uploaded.lower().endswith(".zip"):
         return source or uploaded
     return f"{source}.zip"
@@ -192,13 +189,13 @@ def _check(body: AddBody) -> None:
     if body.to and body.parent:
         raise Invalid("to and parent exclude each other", remedy="send one of them", details={"field": "to"})
     if body.add_type:
-        raise _later(f"add_type {body.add_type!r}", "import a file or folder through temp_upload")
+        raise _not_implemented(f"add_type {body.add_type!r}", "import a file or folder through temp_upload")
     if body.watch_interval > 0:
         if body.temp_file_id:
             raise Invalid(
                 "an upload cannot be watched", remedy="leave watch_interval out", details={"field": "watch_interval"}
             )
-        raise _later("watching a source", "add it again when it has changed")
+        raise _not_implemented("watching a source", "add it again when it has changed")
     if body.temp_file_id:
         return
     if not _REMOTE.match(body.path or ""):
@@ -213,13 +210,13 @@ def _check(body: AddBody) -> None:
             remedy="send the file through temp_upload",
             details={"field": "path"},
         )
-    raise _later(
+    raise _not_implemented(
         "fetching web pages and repositories", "download it and send it through temp_upload", "UNSUPPORTED_URI"
     )
 
 
 def _is_private(address: str) -> bool:
-    """True if an address names a host that is plainly not public. Nothing is looked up."""
+    """Return whether an address names a host that is not public, by its form alone."""
     try:
         scp = _SCP.match(address)
         host = scp[1] if scp else urlsplit(address).hostname or ""
@@ -231,13 +228,13 @@ def _is_private(address: str) -> bool:
         return host == "localhost" or host.endswith((".localhost", ".local", ".internal")) or "." not in host
 
 
-def _later(what: str, remedy: str, code: str = "UNSUPPORTED_MODE") -> RecalldError:
-    """A refusal for good, not a failure: clients try failures again."""
+def _not_implemented(what: str, remedy: str, code: str = "UNSUPPORTED_MODE") -> RecalldError:
+    """An error that a retry cannot help: clients retry other failures."""
     return Invalid(f"{what} is not implemented yet", remedy=remedy, code=code)
 
 
 def _list(value: str | list[str] | None) -> tuple[str, ...]:
-    """A list, or a text with commas."""
+    """Return the items of a list, or of a text with commas."""
     pieces = value.split(",") if isinstance(value, str) else value or ()
     return tuple(piece.strip() for piece in pieces if piece.strip())
 
@@ -252,18 +249,18 @@ def _flag(args: dict[str, Any], field: str) -> bool:
 
 
 def _texts(args: dict[str, Any], field: str) -> tuple[str, ...]:
-    value = args.get(field) or []
-    if not isinstance(value, list) or not all(isinstance(path, str) for path in value) or len(value) > LEFT_OUT_MAX:
+    paths = args.get(field) or []
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths) or len(paths) > LEFT_OUT_MAX:
         raise Invalid(
             f"args.{field} is not a list of at most {LEFT_OUT_MAX} paths",
             remedy="send keep_removed instead where there are more",
             details={"field": f"args.{field}"},
         )
-    return tuple(value)
+    return tuple(paths)
 
 
 def _base(filename: str) -> str:
-    """The last part of whatever path a client sent as the file's name."""
+    """Return the last part of the path that a client sent as the file's name."""
     return Path(filename.replace("\\", "/")).name
 
 

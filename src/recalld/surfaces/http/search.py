@@ -1,15 +1,17 @@
-"""/search: recall."""
+"""/search: search and context blocks."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
 from recalld.domain.errors import Invalid
 from recalld.rules.context import RECALL_QUOTAS
+from recalld.rules.search_request import SearchOptions
 from recalld.surfaces.http import serializers
-from recalld.surfaces.http.context_params import context_options
+from recalld.surfaces.http.context_params import IGNORED, context_options
 from recalld.surfaces.http.endpoint import Deadline, Endpoint
 from recalld.surfaces.http.models.search import (
     BlockResult,
@@ -33,8 +35,8 @@ _SUCCESSOR = {"Deprecation": "true", "Link": f'<{_AT}/search>; rel="successor-ve
 
 
 async def find(request: ApiRequest, body: FindBody) -> dict[str, Any]:
-    """Answer a question with the best memories, resources and skills, each list in descending score."""
-    _check_question(body)
+    """Search memories, resources and skills. Each list is in descending order of score."""
+    _check_find(body)
     found = await request.workspace.find(body.query, **_find_options(body))
     request.degraded(found.degraded)
     request.ignored(found.ignored)
@@ -42,16 +44,16 @@ async def find(request: ApiRequest, body: FindBody) -> dict[str, Any]:
 
 
 async def search(request: ApiRequest, body: SearchBody) -> dict[str, Any]:
-    """Find within a session (its latest turns widen the question), or with ``mode`` context a block for a model."""
-    _check_question(body)
+    """Search in the context of a session, or with ``mode`` context assemble a block for a prompt."""
+    _check_find(body)
     if body.mode == "context":
         return await _context(request, body)
-    unused = sorted(name for name in _fields_sent(body) if name in ContextFields.model_fields)
-    if unused:
+    context_only = sorted(name for name in _sent(body) if name in ContextFields.model_fields)
+    if context_only:
         raise Invalid(
-            f"{', '.join(unused)}: only understood with mode=context",
+            f"{', '.join(context_only)}: only understood with mode=context",
             remedy="add mode: context, or leave it out",
-            details={"fields": unused},
+            details={"fields": context_only},
         )
     found = await request.workspace.search(body.query, session_id=body.session_id or "", **_find_options(body))
     request.degraded(found.degraded)
@@ -64,10 +66,7 @@ async def recall(request: ApiRequest, body: RecallBody) -> dict[str, Any]:
     request.answer_headers.update(_SUCCESSOR)
     _check_query(body.query)
     options = _recall_options(body)
-    found = await request.workspace.assemble(body.query, **context_options(options))
-    request.degraded(found.degraded)
-    request.ignored(found.ignored)
-    shown = serializers.block(found)
+    shown = await _block(request, body.query, options)
     if body.render is False:
         shown["rendered"] = ""
     shown["stats"]["deprecated"] = {
@@ -80,7 +79,7 @@ async def recall(request: ApiRequest, body: RecallBody) -> dict[str, Any]:
 
 
 async def grep(request: ApiRequest, body: GrepBody) -> dict[str, Any]:
-    """Lines that match a regular expression (RE2)."""
+    """Return lines that match an RE2 expression."""
     found = await request.workspace.grep(
         body.uri,
         body.pattern,
@@ -95,7 +94,7 @@ async def grep(request: ApiRequest, body: GrepBody) -> dict[str, Any]:
 
 
 async def glob(request: ApiRequest, body: GlobBody) -> dict[str, Any]:
-    """Files and directories whose path below ``uri`` matches; ``**`` spans directories."""
+    """Return files and directories whose path below ``uri`` matches. ``**`` spans directories."""
     found = await request.workspace.glob(body.pattern, body.uri, limit=body.node_limit + 1)
     matches = request.cut(found, body.node_limit)
     return {"matches": matches, "count": len(matches), "truncated": len(found) > len(matches)}
@@ -108,17 +107,25 @@ async def _context(request: ApiRequest, body: SearchBody) -> dict[str, Any]:
             remedy="leave it out; quotas choose what is recalled",
             details={"field": "target_uri"},
         )
-    found = await request.workspace.assemble(body.query, **context_options(_fields_sent(body)))
+    return await _block(request, body.query, _sent(body))
+
+
+async def _block(request: ApiRequest, query: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    found = await request.workspace.assemble(query, **context_options(fields))
     request.degraded(found.degraded)
     request.ignored(found.ignored)
-    return serializers.block(found)
+    shown = serializers.block(found)
+    ignored = sorted(name for name in IGNORED if fields.get(name))
+    if ignored:
+        shown["stats"]["ignored"] = ignored
+    return shown
 
 
-def _check_question(body: FindBody) -> None:
+def _check_find(body: FindBody) -> None:
     if body.image_url:
         raise Invalid(
             "image_url needs an embedder for images, and this server has none",
-            remedy="ask in words",
+            remedy="send a query",
             details={"field": "image_url"},
         )
     _check_query(body.query)
@@ -126,10 +133,10 @@ def _check_question(body: FindBody) -> None:
 
 def _check_query(query: str) -> None:
     if not query.strip():
-        raise Invalid("the query is empty", remedy="ask something", details={"field": "query"})
+        raise Invalid("the query is empty", remedy="say what to look for", details={"field": "query"})
 
 
-def _find_options(body: FindBody) -> dict[str, Any]:
+def _find_options(body: FindBody) -> SearchOptions:
     return {
         "target_uri": body.target_uri,
         "context_type": body.context_type or (),
@@ -144,15 +151,15 @@ def _find_options(body: FindBody) -> dict[str, Any]:
     }
 
 
-def _fields_sent(body: BaseModel) -> dict[str, Any]:
-    """The fields a client sent, null ones left out."""
+def _sent(body: BaseModel) -> dict[str, Any]:
+    """The fields a client sent, without null ones."""
     return {name: value for name in body.model_fields_set if (value := getattr(body, name)) is not None}
 
 
 def _recall_options(body: RecallBody) -> dict[str, Any]:
-    """The older names and defaults in terms of the newer ones."""
+    """Translate the older names and defaults to the newer ones."""
     own = {"query", "telemetry", "max_chars", "min_score", "render"}
-    options = {k: v for k, v in _fields_sent(body).items() if k not in own}
+    options = {k: v for k, v in _sent(body).items() if k not in own}
     options["quotas"] = RECALL_QUOTAS | {str(k): v for k, v in (body.quotas or {}).items()}
     options.setdefault("purpose", "coding")
     options.setdefault("score_threshold", body.min_score)
@@ -165,11 +172,24 @@ def _recall_options(body: RecallBody) -> dict[str, Any]:
 
 
 ENDPOINTS = (
-    Endpoint("POST", f"{_AT}/find", find, FindResult, "Find", Deadline.RECALL),
+    Endpoint("POST", f"{_AT}/find", find, FindResult, "Search", Deadline.RECALL),
     Endpoint(
-        "POST", f"{_AT}/search", search, FindResult | BlockResult, "Find within a session, or assemble", Deadline.RECALL
+        "POST",
+        f"{_AT}/search",
+        search,
+        FindResult | BlockResult,
+        "Search in a session, or assemble a context block",
+        Deadline.RECALL,
     ),
-    Endpoint("POST", f"{_AT}/recall", recall, BlockResult, "Assemble (older form)", Deadline.RECALL, deprecated=True),
-    Endpoint("POST", f"{_AT}/grep", grep, GrepResult, "Search lines by regular expression"),
-    Endpoint("POST", f"{_AT}/glob", glob, GlobResult, "Search names by pattern"),
+    Endpoint(
+        "POST",
+        f"{_AT}/recall",
+        recall,
+        BlockResult,
+        "Assemble a block (older form)",
+        Deadline.RECALL,
+        deprecated=True,
+    ),
+    Endpoint("POST", f"{_AT}/grep", grep, GrepResult, "Search lines"),
+    Endpoint("POST", f"{_AT}/glob", glob, GlobResult, "Search paths"),
 )

@@ -179,7 +179,7 @@ def queues(counts: Sequence[QueueCount]) -> dict[str, Any]:
         row["processed"] += count.done
         row["error_count"] += count.dead
         if count.dead:
-            row["errors"].append({"message": f"{count.dead} {count.kind} jobs were given up"})
+            row["errors"].append({"message": f"{count.dead} {count.kind} jobs failed for good"})
     return shown
 
 

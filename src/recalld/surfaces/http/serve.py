@@ -1,4 +1,4 @@
-"""``recalld serve``: take the port, answer /health, open the data folder, serve until told to stop."""
+"""``recalld serve``: open the port, answer /health, open the data folder, serve until a signal."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _log = get_logger("recalld.serve")
 _KEEP_ALIVE_S = 5
 _LAST_REQUESTS_S = 0.25
-"""After the signal: how long a kept connection may still bring a request, which is answered with a goodbye."""
+"""How long after the signal an idle connection may still send a request. Its response closes the connection."""
 _CLOSE = (b"connection", b"close")
 
 OnListening = Callable[[str, int], None]
@@ -51,10 +51,9 @@ def run(
 ) -> None:
     """Serve until SIGTERM or SIGINT, with the ``mounted_apps`` of ``create_app``.
 
-    Raises ``Denied`` for a host that is not loopback in dev mode, ``Conflict`` for a port or a data folder in use, each
-    in one sentence with its remedy.
+    Raises ``Denied`` for a host that is not loopback in dev mode, and ``Conflict`` for a port or a data folder in use.
     """
-    os.umask(OTHERS)  # what this process makes is its user's alone
+    os.umask(OTHERS)  # only this user may read what the process creates
     malloc_tuning.tune_malloc()
     fd_limit.raise_limit(files_wanted(config.server.connections_max))
     cpu_affinity.shorten_switch_interval()
@@ -84,7 +83,7 @@ async def serve(
     on_listening: OnListening | None = None,
     mounted_apps: MountedApps | None = None,
 ) -> None:
-    """The same inside a running loop: returns after a signal, when open requests have ended and all is closed."""
+    """Serve inside a running loop. Returns after a signal, when open requests have ended and everything is closed."""
     bound = _bounds(config.server)
     listening = listen(config.server, backlog=bound.backlog)
     app = create_app(None, config.server, on_request=on_request, mounted_apps=mounted_apps)
@@ -97,7 +96,7 @@ async def serve(
                 _announce(listening, on_listening)
                 try:
                     await _with_engine(app, config, serving)
-                except RecalldError as error:  # kept out of the group, so that it rises as itself
+                except RecalldError as error:  # outside the group, so that it is not wrapped in an ExceptionGroup
                     failed = error
                     app.app_state.open(None)
                 server.should_exit = True
@@ -110,10 +109,10 @@ async def serve(
 
 
 async def _with_engine(app: Application, config: Config, serving: asyncio.Task[None]) -> None:
-    """Open the data folder behind a port that answers already; close it when the last request has ended."""
+    """Open the data folder while the port answers already. Close it when the last request has ended."""
     engine_type = await app.app_state.disk.run(_engine_type)
     async with engine_type.open(config=config, worker="beside") as engine:
-        # What start-up left stays for good: without this every full collection walks through it and stalls the loop.
+        # Objects from the start-up stay for good. Without this, every full collection would traverse them and stall the loop.
         gc.freeze()
         app.app_state.open(engine)
         _log.info("ready", data=str(config.folder))
@@ -122,14 +121,14 @@ async def _with_engine(app: Application, config: Config, serving: asyncio.Task[N
 
 
 def _engine_type() -> type[Engine]:
-    """Loaded here, on a pool's thread: it brings the libraries a listening port should not wait for."""
+    """Import the engine on a thread of the pool: its libraries must not delay the listening port."""
     loaded: type[Engine] = importlib.import_module("recalld.app.engine").Engine
     cpu_affinity.limit_blas_threads()
     return loaded
 
 
 def _bounds(server: ServerConfig) -> Bounds:
-    """What this process can keep; says so in the log where that is less than what was asked for."""
+    """Return the limits of this process. Logs a warning if they are below the configured ones."""
     allowed = fd_limit.limit()
     bound = bounds(server.connections_max, server.connections_per_address_max, allowed)
     if bound.total < server.connections_max:
@@ -142,7 +141,7 @@ def _bounds(server: ServerConfig) -> Bounds:
 
 
 def listen(server: ServerConfig, *, backlog: int = BACKLOG) -> socket.socket:
-    """Take the port. Raises ``Denied``, ``Invalid`` and ``Conflict``."""
+    """Open the port. Raises ``Denied``, ``Invalid`` and ``Conflict``."""
     host = "127.0.0.1" if server.host == "localhost" else server.host
     try:
         address = ipaddress.ip_address(host)
@@ -165,7 +164,7 @@ def listen(server: ServerConfig, *, backlog: int = BACKLOG) -> socket.socket:
 
 
 def _warn_of_pages(server: ServerConfig) -> None:
-    """Say at start what ``recalld doctor`` says too."""
+    """Log what ``recalld doctor`` reports too."""
     if not server.asks_for_keys and "*" in server.cors_origins:
         _log.warning(
             "every web page may read this store",
@@ -175,10 +174,10 @@ def _warn_of_pages(server: ServerConfig) -> None:
 
 
 def _check_guarded(server: ServerConfig, *, loopback: bool) -> None:
-    """Where the world can knock there must be a lock. Raises ``Denied``."""
+    """Raise ``Denied`` for an address beyond loopback without authentication."""
     if loopback or server.mode == "api_key" or (server.mode == "trusted" and server.root_key):
         return
-    what = "asks nobody for a key" if server.mode == "dev" else "without a root key believes everybody"
+    what = "requires no key" if server.mode == "dev" else "without a root key trusts every client"
     raise Denied(
         f"auth_mode {server.mode} {what}, so it does not listen on {server.host}",
         remedy="set server.root_api_key, or use server.host 127.0.0.1 and reach it through a tunnel",
@@ -214,8 +213,8 @@ class _Server(uvicorn.Server):
         yield
 
     def stop(self) -> None:
-        """End, but in such an order that nobody's request is cut off: no new connections from here on, every answer
-        closes its own, and only connections that stay silent for a moment are hung up on. Called twice: at once.
+        """Stop without cutting off a request: accept no new connections, close each connection after its response, and close
+        those that stay silent for a moment. A second call stops at once.
         """
         self.force_exit = self.draining or self.should_exit
         if self.draining or not self.started:
@@ -224,7 +223,7 @@ class _Server(uvicorn.Server):
         self.draining = True
         for listening in self.servers:
             listening.close()
-        # Both lists: uvicorn makes the second anew from the first every second.
+        # Both lists: uvicorn rebuilds the second from the first every second.
         self.config.encoded_headers.append(_CLOSE)
         self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
         asyncio.get_running_loop().call_later(_LAST_REQUESTS_S, self._end)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query
-
-from recalld.app.sessions import SessionOperations
 from recalld.domain.errors import Invalid
 from recalld.domain.results import Appended
 from recalld.domain.session import Session
@@ -28,7 +25,7 @@ from recalld.surfaces.http.models.session import (
     MessageIn,
     SessionConfigured,
     SessionCreated,
-    SessionGone,
+    SessionDeleted,
     SessionListed,
     SessionMeta,
     SessionQuery,
@@ -43,9 +40,9 @@ _ONE = f"{_AT}/{{session_id}}"
 
 
 async def create(request: ApiRequest, body: CreateSession | None = None) -> dict[str, Any]:
-    """Make a session; an id that exists is refused (409 ALREADY_EXISTS)."""
+    """Create a session. An id that exists is rejected (409 ALREADY_EXISTS)."""
     options = body or CreateSession()
-    session = await request.workspace.session_new(options.session_id or "", config=_config(options))
+    session = await request.workspace.sessions.create(options.session_id or "", config=_config(options))
     return {
         "session_id": session.id,
         "uri": str(session.uri),
@@ -55,7 +52,7 @@ async def create(request: ApiRequest, body: CreateSession | None = None) -> dict
 
 
 async def configure(request: ApiRequest, session_id: str, body: ConfigBody) -> dict[str, Any]:
-    """Replace a session's settings; ``auto_commit_policy`` null: it does not commit by itself any more."""
+    """Replace settings of a session. ``auto_commit_policy`` null turns automatic commits off."""
     parts = {"memory_extraction_config": body.memory_extraction_config, "auto_commit_policy": body.auto_commit_policy}
     changes = {
         name: None if part is None else part.model_dump()
@@ -64,44 +61,44 @@ async def configure(request: ApiRequest, session_id: str, body: ConfigBody) -> d
     }
     return {
         "session_id": session_id,
-        **_settings(await request.workspace.facade(SessionOperations).configure(session_id, changes)),
+        **_settings(await request.workspace.sessions.configure(session_id, changes)),
     }
 
 
-async def sessions(request: ApiRequest, query: Annotated[SessionsQuery, Query()]) -> list[Any]:
-    """The caller's sessions, newest first; go on with ``offset``."""
-    found = await request.workspace.sessions(limit=query.limit + 1, offset=query.offset)
+async def list_(request: ApiRequest, query: SessionsQuery) -> list[Any]:
+    """List the caller's sessions, newest first."""
+    found = await request.workspace.sessions.list(limit=query.limit + 1, offset=query.offset)
     return [_listed(s) for s in request.cut(found, query.limit)]
 
 
-async def session(request: ApiRequest, session_id: str, query: Annotated[SessionQuery, Query()]) -> dict[str, Any]:
-    """A session's state; ``auto_create`` makes a missing one."""
-    found = await request.workspace.session(session_id, auto_create=query.auto_create)
+async def get(request: ApiRequest, session_id: str, query: SessionQuery) -> dict[str, Any]:
+    """Return the state of a session. ``auto_create`` creates a missing one."""
+    found = await request.workspace.sessions.get(session_id, auto_create=query.auto_create)
     return session_meta(found, request.caller.account, request.caller.user)
 
 
 async def append(request: ApiRequest, session_id: str, body: MessageBody) -> dict[str, Any]:
-    """Append one message, durable and findable when this answers; a missing session is made.
+    """Append a message. It is durable and searchable when this answers. A missing session is created.
 
-    An ``id`` in the message, or the header ``Idempotency-Key``, makes a repeated call harmless.
+    With an ``id`` in the message, or the header ``Idempotency-Key``, a repeated request adds nothing.
     """
-    result = await request.workspace.append(session_id, [_message(body)], idempotency_key=_key(request))
+    result = await request.workspace.sessions.append(session_id, [_message(body)], idempotency_key=_key(request))
     return _appended(result)
 
 
 async def append_batch(request: ApiRequest, session_id: str, body: BatchMessages) -> dict[str, Any]:
     """Append up to 100 messages in this order, all or none."""
-    result = await request.workspace.append(
+    result = await request.workspace.sessions.append(
         session_id, [_message(m) for m in body.messages], idempotency_key=_key(request)
     )
     return _appended(result) | {"added": result.added}
 
 
 async def commit(request: ApiRequest, session_id: str, body: CommitBody | None = None) -> dict[str, Any]:
-    """Put a session's messages away and learn from them in the background; watch ``task_id`` for the end of it."""
+    """Archive the live messages. The background task ``task_id`` extracts memories from them."""
     options = body or CommitBody()
     event = options.extraction_metadata.event if options.extraction_metadata is not None else None
-    result = await request.workspace.session_commit(
+    result = await request.workspace.sessions.commit(
         session_id,
         keep_recent_count=options.keep_recent_count,
         retention=Retention(
@@ -126,14 +123,14 @@ async def commit(request: ApiRequest, session_id: str, body: CommitBody | None =
 
 
 async def extract(request: ApiRequest, session_id: str) -> list[Any]:
-    """Learn from the live messages at once and leave them live; a later commit does not learn the same again."""
-    found = await request.workspace.facade(SessionOperations).extract(session_id)
+    """Extract memories from the live messages now, and leave the messages live. A later commit does not extract them again."""
+    found = await request.workspace.sessions.extract(session_id)
     return [{"uri": str(one.uri), "memory_type": one.type, "abstract": one.abstract} for one in found]
 
 
-async def context(request: ApiRequest, session_id: str, query: Annotated[ContextQuery, Query()]) -> dict[str, Any]:
-    """A session's past within a token budget: the newest archive's overview and the raw messages since then."""
-    found = await request.workspace.session_context(session_id, token_budget=query.token_budget)
+async def context(request: ApiRequest, session_id: str, query: ContextQuery) -> dict[str, Any]:
+    """Return the overview of the newest archive and the live messages, within a token budget."""
+    found = await request.workspace.sessions.context(session_id, token_budget=query.token_budget)
     return {
         "latest_archive_overview": found.overview,
         "pre_archive_abstracts": [],
@@ -151,22 +148,24 @@ async def context(request: ApiRequest, session_id: str, query: Annotated[Context
 
 
 async def archive(request: ApiRequest, session_id: str, archive_id: str) -> dict[str, Any]:
-    """A finished archive with its messages; one still being worked on is not there yet (404)."""
-    found, messages = await request.workspace.archive(session_id, archive_id)
+    """Return a finished archive with its messages. An unfinished one is 404."""
+    found, messages = await request.workspace.sessions.archive(session_id, archive_id)
     return {"archive_id": found.id, "abstract": found.abstract, "overview": found.overview, "messages": messages}
 
 
 async def delete(request: ApiRequest, session_id: str) -> dict[str, Any]:
     """Delete a session with its messages and archives."""
-    await request.workspace.session_delete(session_id)
+    await request.workspace.sessions.delete(session_id)
     return {"session_id": session_id}
 
 
-async def used(request: ApiRequest, session_id: str, body: UsedBody | None = None) -> dict[str, Any]:
-    """Say which contexts and skills a turn made use of; counts persist."""
+async def mark_used(request: ApiRequest, session_id: str, body: UsedBody | None = None) -> dict[str, Any]:
+    """Record which contexts and skill a turn used. The counts are kept with the session."""
     options = body or UsedBody()
     skills = 0 if options.skill is None else 1
-    contexts, skills = await request.workspace.session_used(session_id, contexts=options.contexts or (), skills=skills)
+    contexts, skills = await request.workspace.sessions.mark_used(
+        session_id, contexts=options.contexts or (), skills=skills
+    )
     return {"session_id": session_id, "contexts_used": contexts, "skills_used": skills}
 
 
@@ -177,7 +176,7 @@ def _config(options: CreateSession) -> dict[str, Any]:
         "memory_extraction_config": options.memory_extraction_config,
     }
     config = {name: part.model_dump(exclude_none=True) for name, part in parts.items() if part is not None}
-    # An explicit null is a wish too: sessions that commit by themselves may be the rule of this server.
+    # An explicit null counts: the server may commit sessions automatically by default.
     declined = "auto_commit_policy" in options.model_fields_set and options.auto_commit_policy is None
     return {**config, "auto_commit_policy": None} if declined else config
 
@@ -203,7 +202,7 @@ def _appended(result: Appended) -> dict[str, Any]:
 
 
 def _message(body: MessageIn) -> dict[str, Any]:
-    """The message's own fields as sent."""
+    """The fields of a message that the client sent."""
     names = MessageIn.model_fields
     return {
         name: value for name in body.model_fields_set if name in names and (value := getattr(body, name)) is not None
@@ -220,14 +219,14 @@ def _key(request: ApiRequest) -> str:
 ENDPOINTS = (
     Endpoint("POST", f"{_ONE}/messages", append, AppendResult, "Append a message", peer=False),
     Endpoint("POST", f"{_ONE}/messages/batch", append_batch, AppendResult, "Append messages", peer=False),
-    Endpoint("GET", _ONE, session, SessionMeta, "Look at a session", peer=False),
+    Endpoint("GET", _ONE, get, SessionMeta, "Show a session", peer=False),
     Endpoint("POST", f"{_ONE}/commit", commit, CommitResult, "Commit a session", peer=False),
     Endpoint("PATCH", f"{_ONE}/config", configure, SessionConfigured, "Change a session's settings", peer=False),
-    Endpoint("POST", f"{_ONE}/extract", extract, list[Extracted], "Learn from a session at once", peer=False),
-    Endpoint("GET", f"{_ONE}/context", context, ContextResult, "A session's past within a budget", peer=False),
-    Endpoint("POST", _AT, create, SessionCreated, "Make a session", peer=False),
-    Endpoint("GET", _AT, sessions, list[SessionListed], "List sessions", peer=False),
+    Endpoint("POST", f"{_ONE}/extract", extract, list[Extracted], "Extract memories now", peer=False),
+    Endpoint("GET", f"{_ONE}/context", context, ContextResult, "Read the context of a session", peer=False),
+    Endpoint("POST", _AT, create, SessionCreated, "Create a session", peer=False),
+    Endpoint("GET", _AT, list_, list[SessionListed], "List sessions", peer=False),
     Endpoint("GET", f"{_ONE}/archives/{{archive_id}}", archive, ArchiveResult, "Read an archive", peer=False),
-    Endpoint("DELETE", _ONE, delete, SessionGone, "Delete a session", peer=False),
-    Endpoint("POST", f"{_ONE}/used", used, UsedResult, "Count what was used", peer=False),
+    Endpoint("DELETE", _ONE, delete, SessionDeleted, "Delete a session", peer=False),
+    Endpoint("POST", f"{_ONE}/used", mark_used, UsedResult, "Record what was used", peer=False),
 )

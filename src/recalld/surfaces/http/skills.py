@@ -1,14 +1,13 @@
-"""/skills: described abilities of an agent."""
+"""/skills: descriptions of what an agent can do."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from fastapi import Query
 
 from recalld.app.skills import SkillOperations
 from recalld.domain.errors import Invalid
@@ -22,8 +21,7 @@ from recalld.surfaces.http.models.skill import (
     SkillBody,
     SkillCheckBody,
     SkillCheckResult,
-    SkillGoneResult,
-    SkillKeptResult,
+    SkillDeletedResult,
     SkillPlaceQuery,
     SkillQuery,
     SkillResult,
@@ -32,6 +30,7 @@ from recalld.surfaces.http.models.skill import (
     SkillsOffered,
     SkillsQuery,
     SkillsResult,
+    SkillStoredResult,
 )
 from recalld.surfaces.http.request import ApiRequest
 from recalld.surfaces.http.uploads import open_upload
@@ -40,23 +39,24 @@ from recalld.usecases.skill.queries import SkillView
 _AT = "/api/v1/skills"
 _SOURCE_BYTES_MAX = 16_384
 _OVERSAMPLE = 4
-"""A skill's files may answer beside its ``SKILL.md``: so many hits are asked for per skill that is wanted."""
+"""Several files of one skill may match, so more hits than skills are requested."""
 
 
 async def add(request: ApiRequest, body: SkillBody) -> dict[str, Any]:
-    """Store a skill below ``viking://~/skills`` (or ``target_uri``): a ``SKILL.md`` as ``data``, or an upload that
-    brings the files beside it along. One of the same name is replaced. It can be found as soon as this answers; its
-    task tells of it, or with ``wait`` abstracts and vectors are in as well."""
+    """Store a skill in ``viking://~/skills`` or ``target_uri``: a ``SKILL.md`` as ``data``, or an upload with other files.
+
+    A skill of the same name is replaced. It is searchable when this answers; ``wait`` also waits for abstracts and vectors.
+    """
     if body.list_only or body.skills is not None:
         return await _several(request, body)
     return await _store(request, body, "")
 
 
 async def _several(request: ApiRequest, body: SkillBody) -> dict[str, Any]:
-    """The skills of an upload (or of ``data``): told, or those that were named stored. All are looked at before any is kept."""
-    verbs = request.workspace.facade(SkillOperations)
-    packages = await _packages(request, body, verbs)
-    offered = [await verbs.usable(package) for package in packages]
+    """List the skills of an upload or of ``data``, or store those that were named. All are checked before any is stored."""
+    skills = request.workspace.skills
+    packages = await _packages(request, body, skills)
+    offered = [await skills.usable(package) for package in packages]
     result: dict[str, Any] = {
         "status": "success",
         "skills": [{"name": facts.name, "description": facts.description} for facts in offered],
@@ -65,7 +65,7 @@ async def _several(request: ApiRequest, body: SkillBody) -> dict[str, Any]:
     if body.list_only:
         return result
     stored = [
-        await verbs.store(
+        await skills.store(
             package, target_uri=body.target_uri or "", source=_checked(body.source_metadata), watched=not body.wait
         )
         for package in packages
@@ -78,49 +78,49 @@ async def _several(request: ApiRequest, body: SkillBody) -> dict[str, Any]:
     }
 
 
-async def _packages(request: ApiRequest, body: SkillBody, verbs: SkillOperations) -> Sequence[SkillPackage]:
+async def _packages(request: ApiRequest, body: SkillBody, skills: SkillOperations) -> Sequence[SkillPackage]:
     if body.data is not None:
-        return [verbs.package(body.data)]
+        return [skills.package(body.data)]
     upload = await request.app_state.disk.run(
         open_upload, request.engine.upload_dir, body.temp_file_id or "", request.caller
     )
-    return list((await verbs.packages(upload.path, upload.filename, chosen=body.skills or ())).values())
+    return list((await skills.packages(upload.path, upload.filename, chosen=body.skills or ())).values())
 
 
 async def update(request: ApiRequest, name: str, body: SkillBody) -> dict[str, Any]:
-    """Replace a skill and all its files by another of the same name."""
+    """Replace a skill and all its files with another of the same name."""
     return {**await _store(request, body, name), "action": "update"}
 
 
-async def skills(request: ApiRequest, query: Annotated[SkillsQuery, Query()]) -> dict[str, Any]:
-    """The caller's skills, then the agent's, by name."""
-    verbs = request.workspace.facade(SkillOperations)
-    found = request.cut(await verbs.list(query.target_uri or "", limit=query.node_limit + 1), query.node_limit)
-    return _roots(verbs, query.target_uri) | {"skills": [_summary(s) for s in found], "total": len(found)}
+async def list_(request: ApiRequest, query: SkillsQuery) -> dict[str, Any]:
+    """List the caller's skills, then the agents', by name."""
+    skills = request.workspace.skills
+    found = request.cut(await skills.list(query.target_uri or "", limit=query.node_limit + 1), query.node_limit)
+    return _roots(skills, query.target_uri) | {"skills": [_summary(s) for s in found], "total": len(found)}
 
 
 async def find(request: ApiRequest, body: SkillsFindBody) -> dict[str, Any]:
-    """The skills that fit a task, best first."""
-    verbs = request.workspace.facade(SkillOperations)
+    """Find skills for a task, best first."""
+    skills = request.workspace.skills
     target = body.target_uri or ""
     answer = await request.workspace.find(
         body.query,
-        target_uri=[str(root) for root in verbs.roots(target)],
+        target_uri=[str(root) for root in skills.roots(target)],
         context_type="skill",
         limit=min(body.limit * _OVERSAMPLE, LIMIT_MAX),
         score_threshold=body.score_threshold,
         level=body.level or (),
     )
     request.degraded(answer.degraded)
-    found = await verbs.of_answer(answer, target, limit=body.limit)
-    return _roots(verbs, target) | {"skills": [_hit(hit) for hit in found], "total": len(found)}
+    found = await skills.of_answer(answer, target, limit=body.limit)
+    return _roots(skills, target) | {"skills": [_hit(hit) for hit in found], "total": len(found)}
 
 
 async def validate(request: ApiRequest, body: SkillCheckBody) -> dict[str, Any]:
-    """Judge a ``SKILL.md`` without storing it."""
-    verbs = request.workspace.facade(SkillOperations)
-    root = verbs.roots(body.target_uri or "")[0]
-    facts, findings = await verbs.judge(body.data, body.skill_dir_name or "")
+    """Validate a ``SKILL.md`` without storing it."""
+    skills = request.workspace.skills
+    root = skills.roots(body.target_uri or "")[0]
+    facts, findings = await skills.validate(body.data, body.skill_dir_name or "")
     result = [*findings]
     if facts is not None and body.skill_dir_name and body.skill_dir_name != facts.name:
         message = f"the folder is called {body.skill_dir_name[:80]!r}, the skill {facts.name!r}"
@@ -140,18 +140,18 @@ async def validate(request: ApiRequest, body: SkillCheckBody) -> dict[str, Any]:
     }
 
 
-async def skill(request: ApiRequest, name: str, query: Annotated[SkillQuery, Query()]) -> dict[str, Any]:
-    """One skill with its text and its files; ``include_integrity`` adds every file's sha256 and a revision of them all."""
+async def show(request: ApiRequest, name: str, query: SkillQuery) -> dict[str, Any]:
+    """Return a skill with its text and files. ``include_integrity`` adds the sha256 of every file and a revision of all of them."""
     view = SkillView(
         query.level, query.include_content, query.include_files, query.include_integrity, query.include_source
     )
-    shown = await request.workspace.facade(SkillOperations).show(name, view, query.target_uri or "")
+    shown = await request.workspace.skills.show(name, view, query.target_uri or "")
     return _shown(shown, integrity=query.include_integrity, source=query.include_source)
 
 
-async def remove(request: ApiRequest, name: str, query: Annotated[SkillPlaceQuery, Query()]) -> dict[str, Any]:
-    """Delete a skill with its files, and the private values kept for it."""
-    gone = await request.workspace.facade(SkillOperations).remove(name, query.target_uri or "")
+async def remove(request: ApiRequest, name: str, query: SkillPlaceQuery) -> dict[str, Any]:
+    """Delete a skill with its files and its private values."""
+    gone = await request.workspace.skills.remove(name, query.target_uri or "")
     return {
         "name": gone.skill.name,
         "uri": str(gone.skill.uri),
@@ -168,7 +168,7 @@ async def _store(request: ApiRequest, body: SkillBody, update_name: str) -> dict
             open_upload, request.engine.upload_dir, body.temp_file_id, request.caller
         )
     before = await request.engine.queues() if body.wait else []
-    stored = await request.workspace.facade(SkillOperations).add(
+    stored = await request.workspace.skills.add(
         body.data,
         upload=upload.path if upload is not None else None,
         filename=upload.filename if upload is not None else "",
@@ -205,8 +205,8 @@ def _stored(stored: StoredSkill, queues: dict[str, Any] | None) -> dict[str, Any
     return shown | ({"warnings": [f"left out {s}" for s in stored.skipped[:100]]} if stored.skipped else {})
 
 
-def _roots(verbs: SkillOperations, target: str | None) -> dict[str, Any]:
-    roots = [str(root) for root in verbs.roots(target or "")]
+def _roots(skills: SkillOperations, target: str | None) -> dict[str, Any]:
+    roots = [str(root) for root in skills.roots(target or "")]
     return {"root_uri": roots[0]} if target else {"root_uris": roots}
 
 
@@ -270,11 +270,11 @@ def _finding(finding: Finding, strict: bool) -> dict[str, Any]:
 
 
 ENDPOINTS = (
-    Endpoint("GET", _AT, skills, SkillsResult, "List skills"),
-    Endpoint("POST", _AT, add, SkillKeptResult | SkillsOffered, "Add a skill"),
+    Endpoint("GET", _AT, list_, SkillsResult, "List skills"),
+    Endpoint("POST", _AT, add, SkillStoredResult | SkillsOffered, "Add a skill"),
     Endpoint("POST", f"{_AT}/find", find, SkillsFoundResult, "Find a skill for a task", Deadline.RECALL),
-    Endpoint("POST", f"{_AT}/validate", validate, SkillCheckResult, "Judge a SKILL.md"),
-    Endpoint("GET", f"{_AT}/{{name}}", skill, SkillResult, "Show a skill"),
-    Endpoint("PUT", f"{_AT}/{{name}}", update, SkillKeptResult, "Replace a skill"),
-    Endpoint("DELETE", f"{_AT}/{{name}}", remove, SkillGoneResult, "Delete a skill"),
+    Endpoint("POST", f"{_AT}/validate", validate, SkillCheckResult, "Validate a SKILL.md"),
+    Endpoint("GET", f"{_AT}/{{name}}", show, SkillResult, "Show a skill"),
+    Endpoint("PUT", f"{_AT}/{{name}}", update, SkillStoredResult, "Replace a skill"),
+    Endpoint("DELETE", f"{_AT}/{{name}}", remove, SkillDeletedResult, "Delete a skill"),
 )

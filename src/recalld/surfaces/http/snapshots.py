@@ -1,13 +1,11 @@
-"""/snapshot: name the present, look at what was, compare, bring it back."""
+"""/snapshot: record the tree, list and compare snapshots, restore one."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query
 from starlette.responses import Response
 
-from recalld.app.snapshots import SnapshotOperations
 from recalld.domain.errors import Invalid
 from recalld.domain.snapshot import Change, Restored, Snapshot
 from recalld.rules.snapshots import uri_of
@@ -37,8 +35,8 @@ _AT = "/api/v1/snapshot"
 
 
 async def commit(request: ApiRequest, body: CommitBody) -> dict[str, Any]:
-    """Record the present state of the tree, or of ``paths``; ``noop`` when nothing has changed there."""
-    result = await _verbs(request).commit(
+    """Record the tree, or ``paths``. ``noop``: nothing has changed there."""
+    result = await request.workspace.snapshots.commit(
         body.message,
         paths=body.paths or (),
         branch=body.branch,
@@ -53,27 +51,30 @@ async def commit(request: ApiRequest, body: CommitBody) -> dict[str, Any]:
     }
 
 
-async def log(request: ApiRequest, query: Annotated[LogQuery, Query()]) -> list[dict[str, Any]]:
-    """A branch's snapshots, newest first; with ``paths`` only those that changed something there. Go on with ``before``."""
-    found = await _verbs(request).log(
+async def log(request: ApiRequest, query: LogQuery) -> list[dict[str, Any]]:
+    """List the snapshots of a branch, newest first; with ``paths`` only those that changed something there.
+
+    Next page: ``before``.
+    """
+    found = await request.workspace.snapshots.log(
         branch=query.branch, limit=query.limit + 1, paths=_paths(request), before=query.before
     )
     return [_shown(one) for one in request.cut(found, query.limit)]
 
 
-async def show(request: ApiRequest, query: Annotated[ShowQuery, Query()]) -> Any:
-    """What a snapshot says of itself; with ``path`` a file's bytes as they were."""
+async def show(request: ApiRequest, query: ShowQuery) -> Any:
+    """Return a snapshot; with ``path`` the bytes of a file in it."""
     if query.path is None:
-        return _shown(await _verbs(request).show(query.target_ref))
-    snapshot, data = await _verbs(request).show_file(query.target_ref, query.path, raw=query.raw)
+        return _shown(await request.workspace.snapshots.show(query.target_ref))
+    snapshot, data = await request.workspace.snapshots.show_file(query.target_ref, query.path, raw=query.raw)
     headers = {"X-Snapshot-Oid": snapshot.oid, "X-Snapshot-Size": str(len(data))}
     name = query.path.rstrip("/").rpartition("/")[2] or "file"
     return Response(data, media_type=BYTES, headers=headers | attachment(name))
 
 
-async def diff(request: ApiRequest, query: Annotated[DiffQuery, Query()]) -> dict[str, Any]:
-    """How a file differs between two snapshots, as a unified diff."""
-    found = await _verbs(request).diff(query.path, since=query.from_ or "", to=query.to, raw=query.raw)
+async def diff(request: ApiRequest, query: DiffQuery) -> dict[str, Any]:
+    """Compare a file in two snapshots, as a unified diff."""
+    found = await request.workspace.snapshots.diff(query.path, since=query.from_ or "", to=query.to, raw=query.raw)
     (change,) = found.changes
     return {
         "path": uri_of(change.path),
@@ -84,9 +85,9 @@ async def diff(request: ApiRequest, query: Annotated[DiffQuery, Query()]) -> dic
     }
 
 
-async def diff_paths(request: ApiRequest, query: Annotated[DiffPathsQuery, Query()]) -> dict[str, Any]:
-    """Which files differ between two snapshots."""
-    found = await _verbs(request).diff_paths(since=query.from_ or "", to=query.to, paths=_paths(request))
+async def diff_paths(request: ApiRequest, query: DiffPathsQuery) -> dict[str, Any]:
+    """List the files that differ between two snapshots."""
+    found = await request.workspace.snapshots.diff_paths(since=query.from_ or "", to=query.to, paths=_paths(request))
     return {
         "from_commit": found.old.oid if found.old else None,
         "to_commit": found.new.oid,
@@ -102,9 +103,11 @@ async def diff_paths(request: ApiRequest, query: Annotated[DiffPathsQuery, Query
     }
 
 
-async def versions(request: ApiRequest, query: Annotated[VersionsQuery, Query()]) -> dict[str, Any]:
-    """The snapshots in which a file changed, newest first."""
-    found = await _verbs(request).versions(query.path, branch=query.branch, limit=query.limit + 1, before=query.before)
+async def versions(request: ApiRequest, query: VersionsQuery) -> dict[str, Any]:
+    """List the snapshots in which a file changed, newest first."""
+    found = await request.workspace.snapshots.versions(
+        query.path, branch=query.branch, limit=query.limit + 1, before=query.before
+    )
     found = request.cut(found, query.limit)
     return {
         "path": uri_of(found[0][1].path),
@@ -120,8 +123,8 @@ async def versions(request: ApiRequest, query: Annotated[VersionsQuery, Query()]
 
 
 async def restore(request: ApiRequest, body: RestoreBody) -> dict[str, Any]:
-    """Make the tree, or ``project_dir``, what it was in a snapshot, by writing forwards; the branch gets a new snapshot."""
-    result = await _verbs(request).restore(
+    """Restore the tree, or ``project_dir``, from a snapshot with a new change. The branch gets a new snapshot."""
+    result = await request.workspace.snapshots.restore(
         body.source_commit,
         project_dir=body.project_dir or "",
         branch=body.branch,
@@ -134,24 +137,21 @@ async def restore(request: ApiRequest, body: RestoreBody) -> dict[str, Any]:
 
 
 async def read_ignore(request: ApiRequest) -> str:
-    """The account's .ovgitignore ("" if there is none)."""
-    return await _verbs(request).ignore()
+    """Return the account's .ovgitignore ("" if there is none)."""
+    return await request.workspace.snapshots.read_ignore()
 
 
 async def write_ignore(request: ApiRequest, body: IgnoreBody) -> dict[str, Any]:
-    """Say what snapshots leave out from now on: patterns as in a .gitignore, without ``!`` and backslashes."""
-    await _verbs(request).set_ignore(body.content)
+    """Write the account's .ovgitignore: patterns as in a .gitignore, without ``!`` and backslashes, for what snapshots
+    leave out."""
+    await request.workspace.snapshots.write_ignore(body.content)
     return {"size": len(body.content.encode())}
 
 
 async def delete_ignore(request: ApiRequest) -> dict[str, Any]:
-    """Leave nothing out any more; what is not there is no error."""
-    await _verbs(request).set_ignore("")
+    """Remove the account's .ovgitignore. Removing what does not exist succeeds."""
+    await request.workspace.snapshots.write_ignore("")
     return {"size": 0}
-
-
-def _verbs(request: ApiRequest) -> SnapshotOperations:
-    return request.workspace.facade(SnapshotOperations)
 
 
 def _paths(request: ApiRequest) -> list[str]:
@@ -213,13 +213,13 @@ def _addresses(changes: tuple[Change, ...]) -> list[str]:
 
 
 ENDPOINTS = (
-    Endpoint("POST", f"{_AT}/commit", commit, CommitResult, "Make a snapshot"),
+    Endpoint("POST", f"{_AT}/commit", commit, CommitResult, "Record a snapshot"),
     Endpoint("GET", f"{_AT}/log", log, list[SnapshotShown], "List snapshots"),
     Endpoint("GET", f"{_AT}/show", show, SnapshotShown, "Show a snapshot, or a file in it"),
     Endpoint("GET", f"{_AT}/diff", diff, DiffResult, "Compare a file in two snapshots"),
-    Endpoint("GET", f"{_AT}/diff-paths", diff_paths, DiffPathsResult, "List what differs between two snapshots"),
+    Endpoint("GET", f"{_AT}/diff-paths", diff_paths, DiffPathsResult, "List files that differ"),
     Endpoint("GET", f"{_AT}/versions", versions, VersionsResult, "List a file's versions"),
-    Endpoint("POST", f"{_AT}/restore", restore, RestoreResult, "Bring a snapshot back", Deadline.NONE),
+    Endpoint("POST", f"{_AT}/restore", restore, RestoreResult, "Restore a snapshot", Deadline.NONE),
     Endpoint("GET", f"{_AT}/ignore", read_ignore, str, "Read .ovgitignore"),
     Endpoint("PUT", f"{_AT}/ignore", write_ignore, IgnoreResult, "Write .ovgitignore"),
     Endpoint("DELETE", f"{_AT}/ignore", delete_ignore, IgnoreResult, "Remove .ovgitignore"),

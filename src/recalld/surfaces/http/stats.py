@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from fastapi import Query
 
-from recalld.app.stats import StatsOperations
 from recalld.domain.errors import Invalid
 from recalld.rules.openviking_json import iso
 from recalld.surfaces.http import serializers
@@ -28,9 +26,9 @@ _DEBUG = "/api/v1/debug/vector"
 _FILTER_CHARS_MAX = 10_000
 
 
-async def memories(request: ApiRequest, query: Annotated[MemoriesQuery, Query()]) -> dict[str, Any]:
-    """The caller's own memories in figures; age is told from the last change, since reading leaves no trace."""
-    found = await request.workspace.facade(StatsOperations).memories(query.category or "")
+async def memories(request: ApiRequest, query: MemoriesQuery) -> dict[str, Any]:
+    """Count the caller's own memories. Age is that of the last change, since reads are not recorded."""
+    found = await request.workspace.stats.memories(query.category or "")
     return {
         "total_memories": found.total,
         "by_category": found.by_category,
@@ -44,8 +42,8 @@ async def memories(request: ApiRequest, query: Annotated[MemoriesQuery, Query()]
 
 
 async def session(request: ApiRequest, session_id: str) -> dict[str, Any]:
-    """A session in figures; every message counts as a turn."""
-    found = await request.workspace.session(session_id)
+    """Return figures of a session. Every message counts as a turn."""
+    found = await request.workspace.sessions.get(session_id)
     return {
         "session_id": found.id,
         "total_turns": found.total_message_count,
@@ -55,24 +53,23 @@ async def session(request: ApiRequest, session_id: str) -> dict[str, Any]:
     }
 
 
-async def scroll(request: ApiRequest, query: Annotated[ScrollQuery, Query()]) -> dict[str, Any]:
-    """Pieces of the index in the order they were made, without their vectors."""
-    figures = request.workspace.facade(StatsOperations)
-    pieces, cursor = await figures.pieces(query.uri, cursor=query.cursor or "", limit=query.limit)
+async def scroll(request: ApiRequest, query: ScrollQuery) -> dict[str, Any]:
+    """Return chunks of the index in the order of their creation, without their vectors."""
+    pieces, cursor = await request.workspace.stats.scroll(query.uri, cursor=query.cursor or "", limit=query.limit)
     return {"records": [_record(piece, request.caller.account) for piece in pieces], "next_cursor": cursor or None}
 
 
-async def count(request: ApiRequest, query: Annotated[CountQuery, Query()]) -> dict[str, Any]:
-    """How many pieces the caller can find (below ``uri``, let through by ``filter``); without either, how many have a vector."""
-    parsed, figures = _filter(query.filter), request.workspace.facade(StatsOperations)
-    if parsed is None:
-        vectors = None if query.uri else await figures.vectors()
+async def count(request: ApiRequest, query: CountQuery) -> dict[str, Any]:
+    """Count the searchable chunks (below ``uri``, matching ``filter``); without either, also those that have a vector."""
+    wanted, stats = _filter(query.filter), request.workspace.stats
+    if wanted is None:
+        vectors = None if query.uri else await stats.vectors()
         return {
             "count": await request.workspace.count(query.uri),
             **({"vectors": serializers.vectors(vectors)} if vectors else {}),
         }
-    counted = await figures.count(query.uri, parsed)
-    request.ignored(figures.ignored(parsed))
+    counted, ignored = await stats.count(query.uri, wanted)
+    request.ignored(ignored)
     return {"count": counted}
 
 
@@ -110,8 +107,10 @@ def _filter(text: str | None) -> dict[str, Any] | None:
 
 
 ENDPOINTS = (
-    Endpoint("GET", f"{_STATS}/memories", memories, MemoriesResult, "Memories in figures"),
-    Endpoint("GET", f"{_STATS}/sessions/{{session_id}}", session, SessionFigures, "A session in figures", peer=False),
-    Endpoint("GET", f"{_DEBUG}/scroll", scroll, ScrollResult, "Page through the index"),
-    Endpoint("GET", f"{_DEBUG}/count", count, CountResult, "Count what can be found"),
+    Endpoint("GET", f"{_STATS}/memories", memories, MemoriesResult, "Count memories"),
+    Endpoint(
+        "GET", f"{_STATS}/sessions/{{session_id}}", session, SessionFigures, "Show figures of a session", peer=False
+    ),
+    Endpoint("GET", f"{_DEBUG}/scroll", scroll, ScrollResult, "List chunks of the index"),
+    Endpoint("GET", f"{_DEBUG}/count", count, CountResult, "Count searchable chunks"),
 )

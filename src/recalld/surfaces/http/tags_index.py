@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query
-
-from recalld.app.tags_index import IndexOperations
 from recalld.domain.errors import Invalid, Upstream
 from recalld.domain.job import TaskStatus
 from recalld.domain.results import Consistency, Reindexing
@@ -27,9 +24,9 @@ from recalld.surfaces.http.request import ApiRequest
 _API = "/api/v1"
 
 
-async def attrs(request: ApiRequest, query: Annotated[UriQuery, Query()]) -> dict[str, Any]:
-    """A node's tags; of a memory file also its fields."""
-    found = await request.workspace.facade(IndexOperations).attributes(query.uri)
+async def attributes(request: ApiRequest, query: UriQuery) -> dict[str, Any]:
+    """Return the tags of an entry, and of a memory also its fields."""
+    found = await request.workspace.index.attributes(query.uri)
     shown: dict[str, Any] = {"tags": list(found.tags)}
     if found.memory is not None:
         shown["memory"] = found.memory
@@ -37,10 +34,8 @@ async def attrs(request: ApiRequest, query: Annotated[UriQuery, Query()]) -> dic
 
 
 async def set_tags(request: ApiRequest, body: TagsBody) -> dict[str, Any]:
-    """Set tags of a node, with ``recursive`` of everything below it too; what has them already is skipped."""
-    result = await request.workspace.facade(IndexOperations).set_tags(
-        body.uri, body.tags, mode=body.mode, recursive=body.recursive
-    )
+    """Set tags of an entry, or with ``recursive`` of everything at and below it. Entries that have them already are skipped."""
+    result = await request.workspace.index.set_tags(body.uri, body.tags, mode=body.mode, recursive=body.recursive)
     return {
         "uri": str(result.uri),
         "updated_uris": [str(u) for u in result.updated],
@@ -56,22 +51,22 @@ async def set_tags(request: ApiRequest, body: TagsBody) -> dict[str, Any]:
 
 
 async def reindex(request: ApiRequest, body: ReindexBody) -> dict[str, Any]:
-    """Rebuild the index of a subtree; with ``wait``, return when its vectors are complete as well."""
-    verbs = request.workspace.facade(IndexOperations)
+    """Rebuild the index of a subtree. With ``wait``, return when its vectors are complete as well."""
+    index = request.workspace.index
     if body.dry_run:
         if body.mode != "prune_orphans":
             raise Invalid(
                 "dry_run goes with mode prune_orphans alone", remedy="leave it out", details={"field": "dry_run"}
             )
-        return await verbs.would_prune(body.uri)
+        return await index.would_prune(body.uri)
     tags = body.tags.split(",") if isinstance(body.tags, str) else body.tags or ()
-    began = await verbs.reindex(body.uri, mode=body.mode, recursive=body.recursive, tags=tags, tag_mode=body.tag_mode)
+    began = await index.reindex(body.uri, mode=body.mode, recursive=body.recursive, tags=tags, tag_mode=body.tag_mode)
     return await _ended(request, began) if body.wait else _shown_reindexing(began, "accepted")
 
 
 async def _ended(request: ApiRequest, began: Reindexing) -> dict[str, Any]:
     await request.workspace.wait(task_id=began.task_id)
-    task = await request.workspace.task(began.task_id)
+    task = await request.workspace.tasks.get(began.task_id)
     if task.status is TaskStatus.CANCELLED:
         return _shown_reindexing(began, "cancelled")
     if task.status is not TaskStatus.COMPLETED or task.result is None:
@@ -96,8 +91,8 @@ def _shown_reindexing(began: Reindexing, status: str) -> dict[str, Any]:
 
 
 async def consistency(request: ApiRequest, body: ConsistencyBody) -> dict[str, Any]:
-    """Whether everything at and below an address is indexed; a recent import may still be in progress."""
-    found = await request.workspace.facade(IndexOperations).consistency(body.uri)
+    """Return whether everything at and below an address is in the index. A recent import may still be in progress."""
+    found = await request.workspace.index.consistency(body.uri)
     return _consistency(found)
 
 
@@ -116,9 +111,9 @@ def _consistency(found: Consistency) -> dict[str, Any]:
 
 
 ENDPOINTS = (
-    Endpoint("GET", f"{_API}/fs/attrs", attrs, AttrsResult, "Tags and fields of an entry"),
+    Endpoint("GET", f"{_API}/fs/attrs", attributes, AttrsResult, "Show tags and fields"),
     Endpoint("POST", f"{_API}/fs/attrs/set_tags", set_tags, TagsResult, "Set tags"),
     Endpoint("POST", f"{_API}/content/set_tags", set_tags, TagsResult, "Set tags"),
-    Endpoint("POST", f"{_API}/content/reindex", reindex, ReindexResult, "Make an index anew"),
-    Endpoint("POST", f"{_API}/system/consistency", consistency, ConsistencyResult, "Is the index whole?"),
+    Endpoint("POST", f"{_API}/content/reindex", reindex, ReindexResult, "Rebuild the index"),
+    Endpoint("POST", f"{_API}/system/consistency", consistency, ConsistencyResult, "Check the index"),
 )

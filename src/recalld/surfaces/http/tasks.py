@@ -1,11 +1,9 @@
-"""/tasks: work under way."""
+"""/tasks: background work."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any
-
-from fastapi import Query
+from typing import Any
 
 from recalld.domain.caller import Role
 from recalld.domain.errors import Denied, NotFound
@@ -16,12 +14,12 @@ from recalld.surfaces.http.request import ApiRequest
 
 _AT = "/api/v1/tasks"
 _ADMINISTRATION = ("user_deletion", "account_deletion")
-"""Types of what the root key itself begins."""
+"""Types of the tasks that the root key starts."""
 
 
-async def task(request: ApiRequest, task_id: str) -> dict[str, Any]:
-    """One task."""
-    found = await request.workspace.task(task_id)
+async def get(request: ApiRequest, task_id: str) -> dict[str, Any]:
+    """Return a task."""
+    found = await request.workspace.tasks.get(task_id)
     if _is_root_key(request) and found.type not in _ADMINISTRATION:
         raise NotFound(
             f"Task not found: {task_id}",
@@ -31,10 +29,10 @@ async def task(request: ApiRequest, task_id: str) -> dict[str, Any]:
     return serializers.task(found)
 
 
-async def tasks(request: ApiRequest, query: Annotated[TasksQuery, Query()]) -> list[Any]:
-    """The caller's tasks, newest first; go on with ``offset``."""
+async def list_(request: ApiRequest, query: TasksQuery) -> list[Any]:
+    """List the caller's tasks, newest first."""
     task_type = query.task_type or ""
-    list_of = partial(request.workspace.tasks, status=query.status or "", resource_id=query.resource_id or "")
+    list_of = partial(request.workspace.tasks.list, status=query.status or "", resource_id=query.resource_id or "")
     types = [t for t in _ADMINISTRATION if task_type in {"", t}] if _is_root_key(request) else [task_type]
     if len(types) == 1:
         found = await list_of(type=types[0], limit=query.limit + 1, offset=query.offset)
@@ -46,19 +44,19 @@ async def tasks(request: ApiRequest, query: Annotated[TasksQuery, Query()]) -> l
 
 
 def _is_root_key(request: ApiRequest) -> bool:
-    """The root key acts beside the user of the same name, whose tasks are not its own."""
+    """The root key is not the user of the same name: that user's tasks are not its own."""
     return request.caller.role is Role.ROOT and request.app_state.settings.mode != "dev"
 
 
 async def cancel(request: ApiRequest, task_id: str) -> dict[str, Any]:
-    """Stop a task; one that has ended, or is of a type that is done to its end, cannot be stopped (412)."""
+    """Cancel a task. One that has ended, or whose type cannot be cancelled, is rejected (412)."""
     if _is_root_key(request):
-        raise Denied("the root key cancels nobody's tasks", remedy="use a key of the task's user")
-    return serializers.task(await request.workspace.cancel(task_id))
+        raise Denied("the root key cannot cancel tasks of users", remedy="use a key of the task's user")
+    return serializers.task(await request.workspace.tasks.cancel(task_id))
 
 
 ENDPOINTS = (
-    Endpoint("GET", f"{_AT}/{{task_id}}", task, TaskResult, "Look at a task"),
-    Endpoint("GET", _AT, tasks, list[TaskResult], "List tasks"),
+    Endpoint("GET", f"{_AT}/{{task_id}}", get, TaskResult, "Show a task"),
+    Endpoint("GET", _AT, list_, list[TaskResult], "List tasks"),
     Endpoint("POST", f"{_AT}/{{task_id}}/cancel", cancel, TaskResult, "Cancel a task"),
 )

@@ -1,12 +1,9 @@
-"""/sessions/{id}/tool-results: long tool outputs, which their messages show the beginning and end of."""
+"""/sessions/{id}/tool-results: long tool outputs, of which messages show only the beginning and end."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query
-
-from recalld.app.sessions import SessionOperations
 from recalld.surfaces.http.endpoint import Endpoint
 from recalld.surfaces.http.models.session import (
     OutputMatches,
@@ -23,19 +20,19 @@ _ONE = f"{_AT}/{{tool_result_id}}"
 _UNIT = "unicode_code_point"
 
 
-async def tool_results(request: ApiRequest, session_id: str, query: Annotated[OutputsQuery, Query()]) -> dict[str, Any]:
-    """Which there are, newest first."""
-    verbs = request.workspace.facade(SessionOperations)
-    found = await verbs.tool_results(session_id, tool_name=query.tool_name or "", limit=query.limit + 1)
+async def tool_results(request: ApiRequest, session_id: str, query: OutputsQuery) -> dict[str, Any]:
+    """List tool outputs that are stored as files of their own, newest first."""
+    found = await request.workspace.sessions.tool_results(
+        session_id, tool_name=query.tool_name or "", limit=query.limit + 1
+    )
     return {"tool_results": request.cut(found, query.limit)}
 
 
-async def tool_result(
-    request: ApiRequest, session_id: str, tool_result_id: str, query: Annotated[OutputQuery, Query()]
-) -> dict[str, Any]:
-    """A stretch of one."""
-    verbs = request.workspace.facade(SessionOperations)
-    found = await verbs.tool_result(session_id, tool_result_id, offset=query.offset, limit=query.limit)
+async def tool_result(request: ApiRequest, session_id: str, tool_result_id: str, query: OutputQuery) -> dict[str, Any]:
+    """Return a part of a tool output."""
+    found = await request.workspace.sessions.tool_result(
+        session_id, tool_result_id, offset=query.offset, limit=query.limit
+    )
     shown: dict[str, Any] = {
         "tool_result_id": found.id,
         "content": found.text,
@@ -49,10 +46,10 @@ async def tool_result(
 
 
 async def search_tool_result(
-    request: ApiRequest, session_id: str, tool_result_id: str, query: Annotated[OutputSearchQuery, Query()]
+    request: ApiRequest, session_id: str, tool_result_id: str, query: OutputSearchQuery
 ) -> dict[str, Any]:
-    """Where a word stands in one, whatever its case."""
-    found = await request.workspace.facade(SessionOperations).search_tool_result(
+    """Return where a text occurs in a tool output. Case is ignored."""
+    found = await request.workspace.sessions.search_tool_result(
         session_id, tool_result_id, query.q, limit=query.limit + 1, context_chars=query.context_chars
     )
     matches = [{"offset": at, "offset_unit": _UNIT, "snippet": text} for at, text in request.cut(found, query.limit)]

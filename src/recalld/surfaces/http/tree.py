@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-from fastapi import Query
+from typing import Any
 
 from recalld.surfaces.http import serializers
 from recalld.surfaces.http.endpoint import Endpoint
@@ -30,8 +28,8 @@ _LS_DEPTH = 3
 _AT = "/api/v1/fs"
 
 
-async def ls(request: ApiRequest, query: Annotated[LsQuery, Query()]) -> list[Any]:
-    """A directory's entries; ``simple`` gives addresses only, ``recursive`` three levels as one flat list."""
+async def ls(request: ApiRequest, query: LsQuery) -> list[Any]:
+    """List a directory. ``simple`` returns addresses only, ``recursive`` three levels as one flat list."""
     limit = query.limit or query.node_limit
     if query.recursive:
         below = await request.workspace.tree(query.uri, depth=_LS_DEPTH, limit=limit + 1, hidden=query.show_all_hidden)
@@ -54,8 +52,8 @@ async def ls(request: ApiRequest, query: Annotated[LsQuery, Query()]) -> list[An
     return [serializers.listed(n, query.abs_limit) for n in nodes]
 
 
-async def tree(request: ApiRequest, query: Annotated[TreeQuery, Query()]) -> list[Any]:
-    """Everything below a directory as one flat list, parents before children."""
+async def tree(request: ApiRequest, query: TreeQuery) -> list[Any]:
+    """List everything below a directory as one flat list, parents before children."""
     limit = query.limit or query.node_limit
     found = await request.workspace.tree(
         query.uri, depth=query.level_limit, limit=limit + 1, hidden=query.show_all_hidden
@@ -63,20 +61,20 @@ async def tree(request: ApiRequest, query: Annotated[TreeQuery, Query()]) -> lis
     return [serializers.walked(e, query.output, query.abs_limit) for e in request.cut(found, limit)]
 
 
-async def stat(request: ApiRequest, query: Annotated[UriQuery, Query()]) -> dict[str, Any]:
-    """One entry."""
+async def stat(request: ApiRequest, query: UriQuery) -> dict[str, Any]:
+    """Return the metadata of one entry."""
     node = await request.workspace.stat(query.uri)
     return serializers.stat(node, await request.workspace.count(query.uri) if node.is_dir else None)
 
 
 async def mkdir(request: ApiRequest, body: MkdirBody) -> dict[str, Any]:
-    """Make a directory and its missing parents; ``description`` becomes its abstract."""
+    """Create a directory and its missing parents. ``description`` becomes its abstract."""
     node = await request.workspace.mkdir(body.uri, description=body.description or "")
     return {"uri": str(node.uri)}
 
 
-async def rm(request: ApiRequest, query: Annotated[RmQuery, Query()]) -> dict[str, Any]:
-    """Remove a file, or a directory with ``recursive``. What is not there is removed already."""
+async def rm(request: ApiRequest, query: RmQuery) -> dict[str, Any]:
+    """Remove a file, or with ``recursive`` a directory. Removing what does not exist succeeds."""
     before = await request.engine.queues() if query.wait else []
     receipt = await request.workspace.rm(query.uri, recursive=query.recursive)
     uri = request.expand(query.uri)
@@ -91,13 +89,13 @@ async def rm(request: ApiRequest, query: Annotated[RmQuery, Query()]) -> dict[st
 
 
 async def mv(request: ApiRequest, body: MvBody) -> dict[str, Any]:
-    """Rename or re-parent; missing parents of the target are made."""
+    """Rename or move a file or subtree. Missing parents of the target are created."""
     await request.workspace.mv(body.from_uri, body.to_uri)
     return {"from": str(request.expand(body.from_uri)), "to": str(request.expand(body.to_uri))}
 
 
 async def cp(request: ApiRequest, body: CpBody) -> dict[str, Any]:
-    """Copy a file, or a directory with ``recursive``."""
+    """Copy a file, or with ``recursive`` a directory."""
     receipt = await request.workspace.cp(body.from_uri, body.to_uri, recursive=body.recursive)
     both = {"from": str(request.expand(body.from_uri)), "to": str(request.expand(body.to_uri))}
     return both | {"recursive": body.recursive, "copied_count": len(receipt.created)}
@@ -106,8 +104,8 @@ async def cp(request: ApiRequest, body: CpBody) -> dict[str, Any]:
 ENDPOINTS = (
     Endpoint("GET", f"{_AT}/ls", ls, list[Listed | ListedOriginal | str], "List a directory"),
     Endpoint("GET", f"{_AT}/tree", tree, list[Listed | ListedOriginal], "List a subtree"),
-    Endpoint("GET", f"{_AT}/stat", stat, Stat, "Look at one entry"),
-    Endpoint("POST", f"{_AT}/mkdir", mkdir, UriResult, "Make a directory"),
+    Endpoint("GET", f"{_AT}/stat", stat, Stat, "Show an entry"),
+    Endpoint("POST", f"{_AT}/mkdir", mkdir, UriResult, "Create a directory"),
     Endpoint("DELETE", _AT, rm, Removed, "Remove"),
     Endpoint("POST", f"{_AT}/mv", mv, Moved, "Move or rename"),
     Endpoint("POST", f"{_AT}/cp", cp, Copied, "Copy"),

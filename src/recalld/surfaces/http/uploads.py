@@ -1,5 +1,4 @@
-"""Uploads lying beside the store until they are added: named by us, owned by their sender, of no use after twelve hours
-(the engine sweeps them away)."""
+"""Uploads, stored beside the database until they are imported. The sender owns them; after twelve hours they are deleted."""
 
 from __future__ import annotations
 
@@ -25,19 +24,19 @@ TTL_S = 12 * 3_600.0
 _ID = re.compile(r"(?:upload_[0-9a-f]{32}(?:\.[A-Za-z0-9]{1,16}){0,2}|shared_[0-9]{13}-[0-9a-f]{32})")
 _SUFFIX = re.compile(r"(?:\.tar)?\.[a-z0-9]{1,16}$", re.IGNORECASE)
 _NOTE = ".note"
-"""What is known of an upload lies beside it in a file of this ending."""
+"""Suffix of the file with an upload's metadata."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A finished upload: where it lies and what its sender called it."""
+    """A finished upload: its path, and the file name its sender gave."""
 
     path: Path
     filename: str
 
 
 def new_id(filename: str, *, shared: bool) -> str:
-    """A fresh name: ``upload_<32 hex><ext>``, or ``shared_<milliseconds>-<32 hex>``."""
+    """Return a new id: ``upload_<32 hex><ext>``, or ``shared_<milliseconds>-<32 hex>``."""
     if shared:
         return f"shared_{int(time.time() * 1000):013d}-{token_hex(16)}"
     suffix = _SUFFIX.search(filename)
@@ -45,34 +44,35 @@ def new_id(filename: str, *, shared: bool) -> str:
 
 
 def finish(part: Path, upload_id: str, filename: str, caller: Caller) -> None:
-    """Give a fully received ``part`` its name. Blocking."""
+    """Give a completely received ``part`` its id as its name. Blocking."""
     note = {"filename": filename, "account": caller.account, "user": caller.user}
     with open(part.with_name(upload_id + _NOTE), "wb", opener=private_opener) as file:
         file.write(orjson.dumps(note))
     os.replace(part, part.with_name(upload_id))
     folder = os.open(part.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)  # the import that will be promised stands on this name
+        os.fsync(folder)  # the import depends on this name
     finally:
         os.close(folder)
 
 
 class UploadQuota:
-    """How many bytes of uploads one user may have waiting to be imported, on their way here included."""
+    """The bytes of uploads that one user may have waiting to be imported, those being received included."""
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
-        self._coming: Counter[tuple[str, str]] = Counter()
+        self._receiving: Counter[tuple[str, str]] = Counter()
         self._owners: dict[str, tuple[str, str]] = {}
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     def turn(self, caller: Caller) -> asyncio.Lock:
-        """Hold it while this caller's uploads are added up, and while one of them goes from those that come to those that lie
-        there: else it would be counted twice."""
+        """The lock to hold while a user's uploads are summed up, and while one of them changes from received to stored. Without
+        it, that upload would be counted twice.
+        """
         return self._turns.setdefault((caller.account, caller.user), asyncio.Lock())
 
-    def lying(self, folder: Path, caller: Caller) -> int:
-        """Bytes of this caller's finished uploads. Blocking, and for one thread at a time."""
+    def stored(self, folder: Path, caller: Caller) -> int:
+        """Return the bytes of the caller's finished uploads. Blocking, and for one thread at a time."""
         owner, total, seen = (caller.account, caller.user), 0, {}
         try:
             entries = list(os.scandir(folder))
@@ -85,38 +85,38 @@ class UploadQuota:
                 seen[entry.name] = self._owners.get(entry.name) or _owner(folder, entry.name)
                 total += entry.stat().st_size if seen[entry.name] == owner else 0
             except (OSError, orjson.JSONDecodeError, KeyError):
-                continue  # just imported, or nobody's
+                continue  # just imported, or without an owner
         self._owners = seen
         return total
 
-    def check(self, caller: Caller, lying: int, more: int = 0) -> None:
-        """Raises ``Busy`` RESOURCE_EXHAUSTED where what lies here, what is on its way and ``more`` are too much."""
-        waiting = lying + self._coming[caller.account, caller.user]
+    def check(self, caller: Caller, stored: int, more: int = 0) -> None:
+        """Raise ``Busy`` (``RESOURCE_EXHAUSTED``) if the stored uploads, those being received and ``more`` exceed the limit."""
+        waiting = stored + self._receiving[caller.account, caller.user]
         if waiting + more > self._bytes_max:
             raise Busy(
-                f"uploads of this user that wait to be imported would hold more than {self._bytes_max} bytes",
+                f"uploads of this user that wait to be imported would exceed {self._bytes_max} bytes",
                 retry_after_s=60.0,
-                remedy="import what was sent, or send it again when imports have ended; unused uploads go after twelve hours",
+                remedy="import the uploads, or retry when imports have ended; unused uploads are deleted after twelve hours",
                 code="RESOURCE_EXHAUSTED",
             )
 
     @contextmanager
-    def coming(self, caller: Caller, lying: int) -> Iterator[Callable[[int], None]]:
-        """Count an upload of this caller while it comes: call what is given with each piece's size. It raises ``Busy``."""
+    def receiving(self, caller: Caller, stored: int) -> Iterator[Callable[[int], None]]:
+        """Count an upload while it is received: call the yielded function with the size of each piece. It raises ``Busy``."""
         owner, size = (caller.account, caller.user), 0
 
         def counted(more: int) -> None:
             nonlocal size
-            self.check(caller, lying, more)
-            self._coming[owner] += more
+            self.check(caller, stored, more)
+            self._receiving[owner] += more
             size += more
 
         try:
             yield counted
         finally:
-            self._coming[owner] -= size
-            if not self._coming[owner]:
-                del self._coming[owner]
+            self._receiving[owner] -= size
+            if not self._receiving[owner]:
+                del self._receiving[owner]
 
 
 def _owner(folder: Path, upload_id: str) -> tuple[str, str]:
@@ -127,7 +127,8 @@ def _owner(folder: Path, upload_id: str) -> tuple[str, str]:
 def open_upload(folder: Path, upload_id: str, caller: Caller) -> Upload:
     """Find an upload by its id. Blocking.
 
-    Raises ``Invalid`` for what is no id, ``Denied``, in the same words, for what never was, has gone or is another user's.
+    Raises ``Invalid`` for what is not an id. ``Denied``, with one message, covers an upload that never existed, is gone, or is
+    another user's.
     """
     if not _ID.fullmatch(upload_id):
         raise Invalid(
@@ -149,6 +150,6 @@ def open_upload(folder: Path, upload_id: str, caller: Caller) -> Upload:
 def _missing(upload_id: str) -> Denied:
     return Denied(
         f"no upload of yours is called {upload_id}",
-        remedy="uploads live for twelve hours and are used once; send the file again",
+        remedy="an upload is valid for twelve hours and is used once; send the file again",
         details={"type": "temp_file", "resource": upload_id},
     )

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query
-
-from recalld.app.usage import UsageOperations
 from recalld.surfaces.http.endpoint import Endpoint
 from recalld.surfaces.http.models.usage import UsageQuery, UsageResult
 from recalld.surfaces.http.request import ApiRequest
 
 
-async def usage(request: ApiRequest, query: Annotated[UsageQuery, Query()]) -> dict[str, Any]:
-    """Calls and tokens by day, provider and purpose: of the caller's account, for root of every account."""
-    found = await request.workspace.facade(UsageOperations).costs(query.days)
+async def usage(request: ApiRequest, query: UsageQuery) -> dict[str, Any]:
+    """Return calls and tokens by day, provider and purpose, of the caller's account or, for root, of every account."""
+    found = await request.workspace.stats.usage(query.days)
     rows, day = found.rows, found.budget
     return {
         "days": query.days,
@@ -61,4 +58,4 @@ async def usage(request: ApiRequest, query: Annotated[UsageQuery, Query()]) -> d
     }
 
 
-ENDPOINTS = (Endpoint("GET", "/api/v1/stats/usage", usage, UsageResult, "What calls to providers cost", peer=False),)
+ENDPOINTS = (Endpoint("GET", "/api/v1/stats/usage", usage, UsageResult, "Show provider usage", peer=False),)

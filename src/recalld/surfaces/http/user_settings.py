@@ -1,10 +1,10 @@
-"""/user-settings: what a user has chosen for itself."""
+"""/user-settings: settings a user makes for itself."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from recalld.app.default_locations import LocationOperations, Locations
+from recalld.app.default_locations import Locations
 from recalld.surfaces.http.endpoint import Endpoint
 from recalld.surfaces.http.models.admin import LocationsBody, LocationsShown
 from recalld.surfaces.http.request import ApiRequest
@@ -12,20 +12,20 @@ from recalld.surfaces.http.request import ApiRequest
 _AT = "/api/v1/user-settings/add-locations"
 
 
-async def locations(request: ApiRequest) -> dict[str, Any]:
-    """Where imports and skills go when they are not told."""
-    return _shown(await request.workspace.facade(LocationOperations).locations())
+async def get(request: ApiRequest) -> dict[str, Any]:
+    """Return where imports and skills go by default."""
+    return _shown(await request.workspace.locations.get())
 
 
-async def choose_locations(request: ApiRequest, body: LocationsBody) -> dict[str, Any]:
-    """Choose where imports and skills go when they are not told; null takes a choice back."""
+async def set_(request: ApiRequest, body: LocationsBody) -> dict[str, Any]:
+    """Set where imports and skills go by default. Null restores the default."""
     changes = body.model_dump(include=body.model_fields_set - {"telemetry"})
-    return _shown(await request.workspace.facade(LocationOperations).choose(changes))
+    return _shown(await request.workspace.locations.set(changes))
 
 
-async def reset_locations(request: ApiRequest) -> dict[str, Any]:
-    """Take both choices back."""
-    return _shown(await request.workspace.facade(LocationOperations).reset())
+async def reset(request: ApiRequest) -> dict[str, Any]:
+    """Restore both defaults."""
+    return _shown(await request.workspace.locations.reset())
 
 
 def _shown(found: Locations) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def _shown(found: Locations) -> dict[str, Any]:
 
 
 ENDPOINTS = (
-    Endpoint("GET", _AT, locations, LocationsShown, "Where do imports go?"),
-    Endpoint("PATCH", _AT, choose_locations, LocationsShown, "Choose where imports go"),
-    Endpoint("DELETE", _AT, reset_locations, LocationsShown, "Let imports go where they usually do"),
+    Endpoint("GET", _AT, get, LocationsShown, "Show default locations"),
+    Endpoint("PATCH", _AT, set_, LocationsShown, "Set default locations"),
+    Endpoint("DELETE", _AT, reset, LocationsShown, "Reset default locations"),
 )

@@ -14,13 +14,13 @@ Positive = Annotated[int, Meta(ge=1)]
 
 
 class Arguments(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Arguments of one call. ``ALIASES``: other names under which agents give them."""
+    """Arguments of one call. ``ALIASES``: other names that agents use for them."""
 
     ALIASES: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def canonical(cls, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The same arguments under the names they have here."""
+        """Return the arguments under their own names."""
         return {cls.ALIASES.get(name, name): value for name, value in arguments.items()}
 
 
@@ -95,7 +95,7 @@ class Remember(Arguments, frozen=True):
 
     @classmethod
     def canonical(cls, arguments: dict[str, Any]) -> dict[str, Any]:
-        """One text, under any of the names agents give it, is a message of the user."""
+        """A single text, under any usual name, is a message of the user."""
         texts = [
             name
             for name in ("messages", "content", "text", "message", "memory")
@@ -161,7 +161,7 @@ class Download(Arguments, frozen=True):
 
 
 class Nothing(Arguments, frozen=True):
-    """Arguments of a tool that takes none."""
+    """No arguments."""
 
 
 class CancelWatch(Arguments, frozen=True):
@@ -218,8 +218,9 @@ class Restore(Arguments, frozen=True):
 
 
 def checked(kind: type[Arguments], arguments: dict[str, Any]) -> Arguments:
-    """The arguments as their struct. What models write where the meaning is plain is taken: ``"5"`` and ``5.0`` for 5, null
-    for what is left out, one value for a list of one, another usual name. Raises ``Invalid`` naming the argument."""
+    """Return the arguments as their struct. Lenient where the meaning is clear: ``"5"`` and ``5.0`` for 5, null for an omitted
+    argument, one value for a list of one, another usual name. Raises ``Invalid`` naming the argument.
+    """
     fields = {one.name: one for one in msgspec.structs.fields(kind)}
     named = kind.canonical(arguments)
     known = {
@@ -235,7 +236,7 @@ def checked(kind: type[Arguments], arguments: dict[str, Any]) -> Arguments:
 
 
 def _wants_list(hint: Any, value: object) -> bool:
-    """Whether one value stands where only a list fits, or a list is written as JSON text."""
+    """Whether one value stands for a list, or a list is written as JSON text."""
     info = msgspec.inspect.type_info(hint)
     kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
     if isinstance(value, list | dict) or not any(isinstance(one, msgspec.inspect.ListType) for one in kinds):
@@ -254,7 +255,7 @@ def _as_list(value: object) -> object:
 
 
 def schema(kind: type[Arguments]) -> dict[str, Any]:
-    """A schema without ``$ref`` and ``anyOf``: of a union the widest form stands, a list before an object before a text."""
+    """A schema without ``$ref`` and ``anyOf``. A union becomes its widest form: a list before an object before a text."""
     fields = msgspec.structs.fields(kind)
     properties: dict[str, Any] = {}
     for one in fields:
@@ -267,7 +268,7 @@ def schema(kind: type[Arguments]) -> dict[str, Any]:
 
 
 def _flat(full: dict[str, Any]) -> dict[str, Any]:
-    """The widest form, and the same of what it holds. A choice of words is a text and offers no null."""
+    """The widest form, recursively. An enumeration is a text and has no null."""
     forms: list[dict[str, Any]] = [form for form in full.get("anyOf", [full]) if form.get("type") != "null"]
     order = ("array", "object", "string", "number", "integer", "boolean")
     widest = min(forms, key=lambda form: order.index(form.get("type", "string")))

@@ -1,4 +1,4 @@
-"""Tools that change something, each answering in plain text."""
+"""Tools that change something. They answer in plain text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REMOTE = re.compile(r"(?:https?|ssh|git|tos)://|git@", re.IGNORECASE)
 
 
 async def remember(context: ToolContext, params: args.Remember) -> str:
-    """Keep messages of a conversation; memories are made of them in the background."""
+    """Store messages of a conversation. Memories are extracted from them in the background."""
     unread = unread_times(params.messages)
     if unread:
         raise Invalid(
@@ -27,13 +27,13 @@ async def remember(context: ToolContext, params: args.Remember) -> str:
             details={"field": "created_at"},
         )
     session_id = f"mcp-store-{uuid4().hex[:12]}"
-    message = await context.workspace.append(session_id, params.messages)
-    result = await context.workspace.session_commit(session_id)
+    message = await context.workspace.sessions.append(session_id, params.messages)
+    result = await context.workspace.sessions.commit(session_id)
     return f"Stored {message.added} message(s) in session {session_id}; memories follow in task {result.task_id}."
 
 
 async def write(context: ToolContext, params: args.Write) -> str:
-    """Write a text file; a missing one is made."""
+    """Write a text file. A missing file is created."""
     result = await context.workspace.write(
         params.uri, params.content, mode=params.mode, wait=params.wait, timeout_s=params.timeout
     )
@@ -42,7 +42,7 @@ async def write(context: ToolContext, params: args.Write) -> str:
 
 
 async def edit(context: ToolContext, params: args.Edit) -> str:
-    """Replace a text in a file by another. The old text must occur once, unless replace_all; line ends may differ."""
+    """Replace a text in a file. The old text must occur exactly once, unless replace_all is set. Line endings may differ."""
     _, times = await context.workspace.edit(
         params.uri,
         params.old_string,
@@ -95,7 +95,7 @@ async def forget(context: ToolContext, params: args.Forget) -> str:
 
 
 def _import_options(params: args.AddResource) -> dict[str, Any]:
-    """How it is imported."""
+    """The options of the import."""
     tags = params.tags.split(",") if isinstance(params.tags, str) else params.tags or ()
     return {
         "to": params.to,

@@ -9,7 +9,7 @@ from .tool_context import ToolContext
 
 
 async def download(context: ToolContext, params: args.Download) -> str:
-    """Get an address from which a file can be fetched once, within ten minutes, without a key."""
+    """Return an address from which a file can be fetched once, within ten minutes, without a key."""
     node = await context.workspace.stat(params.uri)
     if node.is_dir:
         raise Invalid(f"{node.uri} is a directory", remedy="name a file in it; list shows them")

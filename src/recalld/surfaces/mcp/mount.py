@@ -28,14 +28,14 @@ _NEGOTIATED = frozenset({b"content-type", b"accept"})
 
 
 class HttpContext(Protocol):
-    """What the HTTP server offers: authentication as on all its routes, uploads, tickets and threads."""
+    """What the HTTP server provides: authentication as on all its routes, uploads, tickets and threads."""
 
     async def enter(self, scope: Scope) -> tuple[Engine, Workspace]:
-        """The engine, and the verbs as the request's caller. Raises ``RecalldError``."""
+        """The engine, and the workspace of the request's caller. Raises ``RecalldError``."""
         ...
 
     async def exchange(self, scope: Scope, receive: Receive, send: Send, workspace: Workspace, answer: ASGIApp) -> None:
-        """Have ``answer`` answer one message, both bounded. Raises ``RecalldError`` before anything was sent."""
+        """Let ``answer`` answer one message, both bounded. Raises ``RecalldError`` before anything was sent."""
         ...
 
     def refusal(self, error: RecalldError) -> tuple[int, dict[str, str]]:
@@ -43,7 +43,7 @@ class HttpContext(Protocol):
         ...
 
     async def upload(self, scope: Scope, temp_file_id: str) -> tuple[Path, str]:
-        """An upload of this caller: where it lies and what it was called."""
+        """The path and the file name of an upload of this caller."""
         ...
 
     def ticket(self, scope: Scope, workspace: Workspace, uri: str) -> str:
@@ -64,7 +64,7 @@ class HttpContext(Protocol):
 
 
 class Mcp:
-    """The endpoint. The protocol's library is loaded with the first request, on a thread."""
+    """The endpoint. The MCP library is loaded with the first request, on a thread."""
 
     def __init__(self, context: HttpContext) -> None:
         self._context = context

@@ -14,7 +14,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import Receive, Scope, Send
 
-from recalld import __version__
+from recalld.domain.version import VERSION
 
 from .arguments import schema
 from .lines import lines
@@ -48,7 +48,7 @@ def server(tool_context_of: Callable[[Any], ToolContext]) -> Server[Any]:
         text, failed = await call(tool_context_of(context.request), params.name, params.arguments or {})
         return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=failed)
 
-    return Server("openviking", version=__version__, on_list_tools=list_tools, on_call_tool=call_tool)
+    return Server("openviking", version=VERSION, on_list_tools=list_tools, on_call_tool=call_tool)
 
 
 async def answer(of: Server[Any], scope: Scope, receive: Receive, send: Send) -> None:

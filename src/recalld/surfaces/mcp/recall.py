@@ -1,16 +1,16 @@
-"""Tools that look something up, each answering in plain text."""
+"""Tools that read and search. They answer in plain text."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from textwrap import indent
-from typing import Any
 
 from recalld.domain.errors import Invalid, RecalldError
 from recalld.domain.hit import Answer
 from recalld.domain.node import Node
 from recalld.domain.uri import Uri
 from recalld.rules.context import ALL_CATEGORIES
+from recalld.rules.search_request import SearchOptions
 
 from . import arguments as args
 from .tool_context import ToolContext
@@ -20,7 +20,7 @@ _MIN_SCORE = 0.35
 _CONTENT_CHARS_MAX = 40_000
 _CONTENT_CHARS_EACH = 8_000
 READ_CHARS_MAX = 100_000
-"""Characters of one answer of read: about 25,000 tokens."""
+"""Largest answer of read: about 25,000 tokens."""
 READ_CHARS_MIN = 2_000
 GREP_LINE_CHARS_MAX = 500
 LIST_DEPTH = 64
@@ -28,13 +28,13 @@ _MORE = "[only the first {}; raise node_limit or name a deeper uri]"
 
 
 async def find(context: ToolContext, params: args.Find) -> str:
-    """Find memories, resources and skills that answer a question; with read_content the best ones in full."""
+    """Search memories, resources and skills. read_content includes the text of the best hits."""
     result = await context.workspace.find(params.query, **_options(params, params.min_score))
     return listed(result, await _contents(context, result) if params.read_content else {})
 
 
 async def search(context: ToolContext, params: args.Search) -> str:
-    """Find in the light of a session, or with mode context give one block of text that fits a budget."""
+    """Search in the context of a session, or with mode context return one block of text within a token budget."""
     if params.mode == "context":
         return await _block(context, params)
     floor = _MIN_SCORE if params.min_score is None else params.min_score
@@ -43,7 +43,7 @@ async def search(context: ToolContext, params: args.Search) -> str:
 
 
 async def read(context: ToolContext, params: args.Read) -> str:
-    """Read one or more viking:// addresses. Long texts are cut at whole lines: go on with offset (lines from 0) and limit."""
+    """Read one or more viking:// addresses. Long texts are cut at a line: continue with offset (lines from 0) and limit."""
     if isinstance(params.uris, str):
         return await _page(context, params.uris, params, READ_CHARS_MAX)
     if not params.uris:
@@ -52,7 +52,7 @@ async def read(context: ToolContext, params: args.Read) -> str:
     shown, chars_left = list[str](), READ_CHARS_MAX
     for at, uri in enumerate(params.uris):
         if chars_left <= 0:
-            shown.append(f"[{len(params.uris) - at} more were not read: name fewer addresses at once]")
+            shown.append(f"[{len(params.uris) - at} more were not read: name fewer addresses]")
             break
         text = await _one(context, uri, params, min(each, chars_left))
         chars_left -= len(text)
@@ -61,11 +61,11 @@ async def read(context: ToolContext, params: args.Read) -> str:
 
 
 async def _page(context: ToolContext, uri: str, params: args.Read, chars_max: int) -> str:
-    """A text, or the part of it that fits and how to go on."""
+    """A text, or the part of it that fits and how to continue."""
     page = await context.workspace.read_page(uri, offset=params.offset, limit=params.limit, chars_max=chars_max)
     if page.whole:
         return page.text
-    more = f"; go on with offset={page.end}" if page.end < page.total else ""
+    more = f"; continue with offset={page.end}" if page.end < page.total else ""
     cut = "; the last line was cut, download has all of it" if page.cut else ""
     return f"{page.text.rstrip()}\n[lines {page.start} to {page.end} of {page.total}{more}{cut}]"
 
@@ -82,7 +82,7 @@ async def list_(context: ToolContext, params: args.List) -> str:
 
 
 async def tree(context: ToolContext, params: args.Tree) -> str:
-    """Show what lies below a directory, level by level."""
+    """Show everything below a directory, by level."""
     most = params.node_limit
     entries = await context.workspace.tree(params.uri, depth=params.level_limit, limit=most + 1)
     more, entries = len(entries) > most, entries[:most]
@@ -108,16 +108,14 @@ async def grep(context: ToolContext, params: args.Grep) -> str:
     if result.complete:
         return "\n".join([f"Found {len(lines)} match(es):", *lines]) if lines else "No matches found."
     if len(lines) < params.node_limit:
-        return "\n".join(
-            [f"Found {len(lines)} match(es) before the time allowed was over; name a smaller uri:", *lines]
-        )
+        return "\n".join([f"Found {len(lines)} match(es) before the time limit; name a smaller uri:", *lines])
     return "\n".join(
         [f"Found more than {len(lines)} matches; the first {len(lines)} (raise node_limit for more):", *lines]
     )
 
 
 async def glob(context: ToolContext, params: args.Glob) -> str:
-    """Find files and directories by a pattern of their path."""
+    """Find files and directories by a glob pattern."""
     result = await context.workspace.glob(params.pattern, params.uri, limit=params.node_limit + 1)
     if len(result) > params.node_limit:
         shown = result[: params.node_limit]
@@ -127,14 +125,14 @@ async def glob(context: ToolContext, params: args.Glob) -> str:
 
 
 async def health(context: ToolContext, params: args.Nothing) -> str:
-    """Say whether the store works."""
+    """Report whether the store works."""
     state = await context.engine.readiness()
     reasons = f": {'; '.join(state.reasons)}" if state.reasons else ""
     return f"recalld is {state.state}{reasons}"
 
 
 async def _contents(context: ToolContext, result: Answer) -> dict[Uri, str]:
-    """Texts of the best hits, until there is enough to read; what has gone meanwhile is left out."""
+    """The texts of the best hits, up to a total size. A file that is gone is left out."""
     contents: dict[Uri, str] = {}
     chars_left = _CONTENT_CHARS_MAX
     for hit in result.hits:
@@ -154,7 +152,7 @@ def _cut(text: str, chars_max: int) -> str:
 
 
 def listed(result: Answer, contents: Mapping[Uri, str] | None = None) -> str:
-    """Hits as agents read them, the best first, each with its abstract, or its text where ``contents`` has it."""
+    """The text of hits, best first, each with its abstract, or its text if ``contents`` has it."""
     notes = [f"(answered without: {', '.join(result.degraded)})"] if result.degraded else []
     if not result.hits:
         return "\n".join([EMPTY, *notes])
@@ -162,10 +160,10 @@ def listed(result: Answer, contents: Mapping[Uri, str] | None = None) -> str:
     for hit in result.hits:
         text = (contents or {}).get(hit.uri, _line(hit.abstract))
         lines += [f"- [{hit.type} {round(hit.score * 100)}%] {hit.uri}", indent(text, "  ")]
-    return "\n".join([*lines, "Use read with an address to see all of it.", *notes])
+    return "\n".join([*lines, "Use read with an address for the full text.", *notes])
 
 
-def _options(params: args.Find | args.Search, floor: float) -> dict[str, Any]:
+def _options(params: args.Find | args.Search, floor: float) -> SearchOptions:
     return {
         "target_uri": params.target_uri,
         "limit": params.limit,
@@ -200,7 +198,7 @@ async def _block(context: ToolContext, params: args.Search) -> str:
         dedup_turns=params.dedup_turns,
         rewrite=params.rewrite,
         rewrite_max_bullets=params.rewrite_max_bullets,
-        narrow={k: v for k, v in (("level", params.level), ("context_type", params.context_type)) if v},
+        narrow={"level": params.level or (), "context_type": params.context_type or ()},
     )
     return result.digest or result.rendered or EMPTY
 

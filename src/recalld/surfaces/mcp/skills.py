@@ -1,4 +1,4 @@
-"""The tool that takes skills in, answering in plain text."""
+"""The tool that adds skills. It answers in plain text."""
 
 from __future__ import annotations
 
@@ -23,45 +23,46 @@ _UPLOAD_FIRST = (
 
 
 async def add_skill(context: ToolContext, params: args.AddSkill) -> str:
-    """Add a skill: the text of a SKILL.md as data, or a folder, zip or file as path. Of several skills in one path those
-    named by skills are added; list_only shows them and adds nothing."""
-    verbs = context.workspace.facade(SkillOperations)
+    """Add a skill: the text of a SKILL.md as data, or a folder, zip or file as path. Of several skills in one path, skills
+    names those to add; list_only lists them and adds nothing.
+    """
+    skills = context.workspace.skills
     if params.data and params.path:
         raise Invalid("data and path were both given", remedy="give one of them", details={"field": "path"})
     if params.data:
         if params.list_only:
-            return await _judged(verbs, params.data)
-        return _summary([await verbs.add(params.data, target_uri=params.target_uri)])
+            return await _validated(skills, params.data)
+        return _summary([await skills.add(params.data, target_uri=params.target_uri)])
     if not params.path:
         raise Invalid("data or path is needed", remedy="send the text of a SKILL.md", details={"field": "data"})
     if _REMOTE.match(params.path):
         raise not_implemented("fetching skills from repositories", "download them and add the folder")
-    return await _from_path(context, verbs, params)
+    return await _from_path(context, skills, params)
 
 
-async def _from_path(context: ToolContext, verbs: SkillOperations, params: args.AddSkill) -> str:
+async def _from_path(context: ToolContext, skills: SkillOperations, params: args.AddSkill) -> str:
     path, name = Path(params.path), ""
     if context.open_upload is not None:
         if not _UPLOAD.fullmatch(params.path):
             return _UPLOAD_FIRST
         path, name = await context.open_upload(params.path)
     chosen = [params.skills] if isinstance(params.skills, str) else params.skills or ()
-    found = await verbs.packages(path, name, chosen=chosen)
+    found = await skills.packages(path, name, chosen=chosen)
     if params.list_only:
-        rows = [await _row(verbs, where, package) for where, package in found.items()]
+        rows = [await _row(skills, where, package) for where, package in found.items()]
         return "\n".join([f"Found {len(rows)} skill(s):", *rows])
-    # All are looked at before any is kept: of a folder with a broken one nothing is added.
+    # All are checked before any is stored: from a folder with a broken skill nothing is added.
     for package in found.values():
-        await verbs.usable(package)
-    return _summary([await verbs.store(package, target_uri=params.target_uri) for package in found.values()])
+        await skills.usable(package)
+    return _summary([await skills.store(package, target_uri=params.target_uri) for package in found.values()])
 
 
-async def _row(verbs: SkillOperations, where: str, package: SkillPackage) -> str:
-    return f"- [{where or '.'}] {await _judged(verbs, package.text)}"
+async def _row(skills: SkillOperations, where: str, package: SkillPackage) -> str:
+    return f"- [{where or '.'}] {await _validated(skills, package.text)}"
 
 
-async def _judged(verbs: SkillOperations, text: str) -> str:
-    facts, findings = await verbs.judge(text)
+async def _validated(skills: SkillOperations, text: str) -> str:
+    facts, findings = await skills.validate(text)
     if facts is None:
         return "cannot be used: " + "; ".join(f.message for f in findings if f.error)
     return f"{facts.name}: {facts.description}"

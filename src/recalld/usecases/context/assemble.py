@@ -111,7 +111,7 @@ def _stats(
     }
     if gathered.errors:
         stats["retrieval_errors"] = gathered.errors
-    return stats | ({"ignored": list(request.ignored)} if request.ignored else {})
+    return stats
 
 
 def _excluded(request: ContextRequest, gathered: Gathered) -> Sequence[object]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from recalld.domain.errors import Invalid
 from recalld.domain.uri import Uri
 from recalld.rules.context import check_detail
+from recalld.rules.search_request import SearchOptions
 from recalld.rules.tier_packing import TIERS
 
 LIMIT_MAX = 1_000
@@ -23,8 +23,7 @@ class ContextRequest:
 
     ``quotas``: by category, None = the purpose's or a flat search of ``limit``; ``detail`` pins tiers by category;
     ``score_min``: None = the default cut; ``dedup_turns``: entries recalled for the session within that many turns are left
-    out; ``rewrite``: off, on or auto; ``narrow``: further options of ``parse_query`` (context_type, level, tags, since,
-    until, time_field, filter); ``ignored``: names of fields that were sent and have no effect.
+    out; ``rewrite``: off, on or auto; ``narrow``: further search parameters.
     """
 
     query: str
@@ -42,8 +41,7 @@ class ContextRequest:
     dedup_turns: int = 0
     rewrite: str = "off"
     rewrite_max_bullets: int = 6
-    narrow: Mapping[str, Any] = field(default_factory=dict)
-    ignored: tuple[str, ...] = ()
+    narrow: SearchOptions = field(default_factory=lambda: SearchOptions())
 
 
 def check(request: ContextRequest) -> None:

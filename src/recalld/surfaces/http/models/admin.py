@@ -11,7 +11,7 @@ from recalld.surfaces.http.models.session import Enabled, MemoryPolicy
 
 
 class AddTargets(Model):
-    """Where imports and skills go when they are not told."""
+    """Where imports and skills go by default."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -20,7 +20,7 @@ class AddTargets(Model):
 
 
 class UserConfig(Model):
-    """Settings a user begins with."""
+    """Initial settings of a user."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -29,7 +29,7 @@ class UserConfig(Model):
 
 
 class AccountBody(Strict):
-    """An account to make, with its first admin. ``seed``: what the key's secret is derived from; left out, it is random."""
+    """An account to create, with its first admin. ``seed``: derive the key from it; default: a random key."""
 
     account_id: str
     admin_user_id: str
@@ -38,7 +38,7 @@ class AccountBody(Strict):
 
 
 class UserBody(Strict):
-    """A user to make."""
+    """A user to create."""
 
     user_id: str
     role: Literal["user", "admin"] = "user"
@@ -47,13 +47,13 @@ class UserBody(Strict):
 
 
 class RoleBody(Strict):
-    """A role to give: user or admin."""
+    """A role: user or admin."""
 
     role: str
 
 
 class KeyBody(Strict):
-    """How the new key's secret is made."""
+    """How to create the new key. ``seed``: derive it; default: random."""
 
     seed: str | None = None
 
@@ -64,23 +64,23 @@ class UsersQuery(Model):
     limit: int = Field(100, ge=1, le=10_000)
     name: str = Field("", max_length=128, description="a pattern such as a*")
     role: Literal["", "user", "admin"] = ""
-    after: str = Field("", max_length=128, description="only names after this one, the last of the page before")
+    after: str = Field("", max_length=128, description="only names after this one: the last of the previous page")
 
 
 class AccountSettingsBody(Strict):
-    """Settings of an account to replace; null takes one back."""
+    """Settings of an account to replace. Null removes a setting."""
 
     agent_evolution: Enabled | None = None
 
 
 class UserSettingsBody(Strict):
-    """Settings of a user to replace; null takes one back."""
+    """Settings of a user to replace. Null removes a setting."""
 
     memory_policy: MemoryPolicy | None
 
 
-class AccountMade(Model):
-    """An account and its first admin. The key is shown this once."""
+class AccountCreated(Model):
+    """An account and its first admin. The key is not shown again."""
 
     account_id: str
     admin_user_id: str
@@ -95,16 +95,16 @@ class AccountShown(Model):
     user_count: int
 
 
-class AccountGone(Model):
-    """An account that nobody can come into any more; the rest of it is removed in the background."""
+class AccountDeleted(Model):
+    """An account whose keys no longer work. A background task removes the rest."""
 
     deleted: bool
     account_id: str
     task_id: str
 
 
-class UserMade(Model):
-    """A user. The key is shown this once; in trusted mode there is none to show."""
+class UserCreated(Model):
+    """A user. The key is not shown again; trusted mode has no key to show."""
 
     account_id: str
     user_id: str
@@ -112,7 +112,7 @@ class UserMade(Model):
 
 
 class UserShown(Model):
-    """A user of an account. ``key_prefix``: enough of the key to tell it from another."""
+    """A user of an account. ``key_prefix``: the beginning of the key, to recognise it."""
 
     account_id: str
     user_id: str
@@ -122,8 +122,8 @@ class UserShown(Model):
     status: Literal["active", "deleting"]
 
 
-class UserGone(Model):
-    """A user who cannot come in any more; the rest is removed in the background."""
+class UserDeleted(Model):
+    """A user whose key no longer works. A background task removes the rest."""
 
     account_id: str
     user_id: str
@@ -131,26 +131,26 @@ class UserGone(Model):
     task_id: str
 
 
-class KeyMade(Model):
-    """A new key, shown this once."""
+class NewKey(Model):
+    """A new key. It is not shown again."""
 
     user_key: str
 
 
 class Evolution(Model):
-    """Whether an account's agents evolve."""
+    """Whether agent evolution is on."""
 
     enabled: bool
 
 
 class AccountSettingsShown(Model):
-    """What holds in an account."""
+    """The settings in force."""
 
     agent_evolution: Evolution
 
 
 class AccountSettings(Model):
-    """An account's settings, and which of them are its own."""
+    """The settings of an account. ``overrides`` has those that are its own."""
 
     account_id: str
     settings: AccountSettingsShown
@@ -158,7 +158,7 @@ class AccountSettings(Model):
 
 
 class UserSettings(Model):
-    """A user's settings."""
+    """The settings of a user."""
 
     account_id: str
     user_id: str
@@ -166,21 +166,21 @@ class UserSettings(Model):
 
 
 class LocationsBody(Strict):
-    """Places to choose; null takes one back."""
+    """Locations to set. Null restores the default."""
 
     resource_uri: str | None = None
     skill_uri: str | None = None
 
 
 class Effective(Model):
-    """Where things go that are not told."""
+    """The locations in force."""
 
     resource_uri: str
     skill_uri: str
 
 
 class LocationsShown(Model):
-    """What was chosen, and what holds."""
+    """The locations the user has set, and those in force."""
 
     override: dict[str, str]
     effective: Effective

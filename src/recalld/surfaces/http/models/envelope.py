@@ -1,4 +1,4 @@
-"""The envelope every answer under ``/api/v1`` wears."""
+"""The envelope of every response under ``/api/v1``."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pydantic import BaseModel, ConfigDict, Field
 R = TypeVar("R")
 
 WHOLE_MAX = 2**53 - 1
-"""The largest number that every JSON reader takes for what it is; the store takes some more."""
+"""The largest integer that every JSON reader reads exactly."""
 
 
 class Model(BaseModel):
-    """Built when first used: most of these are only ever documented."""
+    """Built at first use: most of these are only documented."""
 
     model_config = ConfigDict(defer_build=True)
 
 
 class TelemetryAsk(Model):
-    """Which parts of the telemetry are wanted."""
+    """Which parts of the telemetry to return."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -28,19 +28,19 @@ class TelemetryAsk(Model):
 
 
 class TelemetryBody(Model):
-    """A request body that may ask how its work went."""
+    """A request body that may request telemetry."""
 
-    telemetry: bool | TelemetryAsk = Field(False, description="true: the envelope says how long the work took")
+    telemetry: bool | TelemetryAsk = Field(False, description="true: the response has telemetry")
 
 
 class Strict(TelemetryBody):
-    """A body whose unknown fields are refused."""
+    """A body that rejects unknown fields."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class TelemetrySummary(Model):
-    """How a request went."""
+    """The duration and outcome of a request."""
 
     operation: str
     status: str
@@ -48,7 +48,7 @@ class TelemetrySummary(Model):
 
 
 class Telemetry(Model):
-    """Telemetry of one request."""
+    """Telemetry of a request."""
 
     id: str
     summary: TelemetrySummary | None = None
@@ -65,7 +65,7 @@ class Envelope(Model, Generic[R]):
 
 
 class Problem(Model):
-    """What went wrong: ``code`` is stable, ``message`` is for people and names the remedy, ``details`` for programs."""
+    """An error. ``code`` is stable; ``message`` is for people and names the remedy; ``details`` are for programs."""
 
     code: str
     message: str
@@ -73,7 +73,7 @@ class Problem(Model):
 
 
 class ErrorEnvelope(Model):
-    """A refusal or a failure."""
+    """A failure."""
 
     status: Literal["error"]
     result: None = None
@@ -84,5 +84,5 @@ class ErrorEnvelope(Model):
 
 @lru_cache(maxsize=256)
 def envelope_of(result: Any) -> Any:
-    """The success envelope around ``result``, as a type."""
+    """Return the success envelope of a type."""
     return Envelope[result]

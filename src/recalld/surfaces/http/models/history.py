@@ -26,20 +26,20 @@ Op = Literal[
 
 
 class LogQuery(Model):
-    """Which entries of the log, newest first."""
+    """Which log entries to return, newest first."""
 
     before: int = Field(0, ge=0, le=WHOLE_MAX, description="only entries with a smaller seq; 0 = from the end")
     after: int = Field(0, ge=0, le=WHOLE_MAX, description="only entries with a larger seq")
     limit: int = Field(100, ge=1, le=1000)
-    under: str = Field("", description="only what concerns this address or what lies below it")
+    under: str = Field("", description="only entries at or below this address")
     op: Op | None = Field(
-        None, description="only this operation; left out: all but tiers, index and reown, which follow from others"
+        None, description="only this operation; default: all except tiers, index and reown, which follow from others"
     )
-    actor: str = Field("", description="only changes of this user")
+    actor: str = Field("", description="only changes by this user")
 
 
 class LogEntryShown(Model):
-    """One change. ``commit``: the seq that names all changes made together with it; ``sentence``: a memory's abstract."""
+    """A change. ``commit``: the seq shared by all changes of one commit; ``sentence``: the abstract of a memory."""
 
     seq: int
     commit: int
@@ -50,44 +50,46 @@ class LogEntryShown(Model):
     before: str
     after: str
     cause: str
-    from_: str | None = Field(None, alias="from", description="where a moved entry lay before")
+    from_: str | None = Field(None, alias="from", description="the former address of a moved entry")
     sentence: str | None = None
 
 
 class LogResult(Model):
-    """A page of the log. ``next``: go on with ``before`` set to it; null at the end. A page may be short before the end."""
+    """A page of the log. ``next``: the ``before`` of the next page, null at the end. A page may be short before the end."""
 
     entries: list[LogEntryShown]
     next: int | None
 
 
 class UndoBody(Strict):
-    """What to take back; nothing named: the caller's last change."""
+    """What to undo. Default: the caller's last change."""
 
-    seq: int | None = Field(None, ge=1, description="the change that this log entry belongs to")
-    cause: str = Field("", max_length=8192, description="everything with this cause, such as an import's task id")
-    archive_uri: str = Field("", max_length=8192, description="what was learnt from this archive of a session")
-    dry_run: bool = Field(False, description="say what would be done")
-    wait: bool = Field(False, description="until what came back is indexed")
+    seq: int | None = Field(None, ge=1, description="the commit of this log entry")
+    cause: str = Field(
+        "", max_length=8192, description="every commit with this cause, such as the task id of an import"
+    )
+    archive_uri: str = Field("", max_length=8192, description="the memories extracted from this archive of a session")
+    dry_run: bool = Field(False, description="only return the plan")
+    wait: bool = Field(False, description="wait until the restored entries are indexed")
     timeout: float | None = Field(None, ge=0)
 
 
 class Moved(Model):
-    """A subtree and where it goes back to."""
+    """A moved subtree."""
 
     from_: str = Field(alias="from")
     to: str
 
 
-class KeptShown(Model):
-    """What is left as it is, and why."""
+class UnchangedResult(Model):
+    """What was left unchanged, and why."""
 
     uri: str
     reason: str
 
 
 class UndoResult(Model):
-    """What was done, or with ``dry_run`` would be. ``cause`` names the undo in the log: undo that to have the change again."""
+    """What was done, or with ``dry_run`` would be done. ``cause`` names the undo in the log; undo it to redo the change."""
 
     dry_run: bool
     commits: list[int]
@@ -98,26 +100,26 @@ class UndoResult(Model):
     restored: list[str]
     moved: list[Moved]
     tagged: list[str]
-    kept: list[KeptShown]
+    kept: list[UnchangedResult]
 
 
 class PurgeBody(Strict):
     """What to erase for good."""
 
     older_than: str = Field(
-        min_length=1, max_length=64, description="what was removed or replaced before: an age (7d, 0s: all) or a time"
+        min_length=1, max_length=64, description="an age (7d; 0s: all) or a time: what was removed or replaced before"
     )
 
 
 class PurgeResult(Model):
-    """How many contents were erased, and how many bytes of the disk are free then."""
+    """The number of erased contents, and the free bytes of the disk afterwards."""
 
     contents: int
     free_bytes: int | None
 
 
 class HistoryQuery(Model):
-    """Whose versions."""
+    """A file whose versions to list."""
 
     uri: str
     before: int = Field(0, ge=0, le=WHOLE_MAX, description="only versions with a smaller seq; 0 = from the newest")
@@ -125,7 +127,7 @@ class HistoryQuery(Model):
 
 
 class VersionShown(Model):
-    """What a file held from entry ``seq`` on. ``hash`` null: it was removed there; ``kept``: the content can still be read."""
+    """What a file held from entry ``seq`` on. ``hash`` null: it was removed; ``kept``: the content can still be read."""
 
     seq: int
     at: str
@@ -139,7 +141,7 @@ class VersionShown(Model):
 
 
 class HistoryResult(Model):
-    """A file's versions, newest first. ``next``: go on with ``before`` set to it; null at the end."""
+    """The versions of a file, newest first. ``next``: the ``before`` of the next page, null at the end."""
 
     uri: str
     versions: list[VersionShown]
@@ -147,16 +149,16 @@ class HistoryResult(Model):
 
 
 class ContentDiffQuery(Model):
-    """Two moments: log positions, times (``2026-05-01T10:00Z``) or ages (``10m``)."""
+    """Two points in time: log positions, times (``2026-05-01T10:00Z``) or ages (``10m``)."""
 
     uri: str
     from_: str = Field(alias="from", min_length=1)
     to: str = Field("", description='"" = now')
-    raw: bool = Field(False, description="with a memory's trailer")
+    raw: bool = Field(False, description="include the trailer of a memory")
 
 
 class ContentDiffResult(Model):
-    """How a file differs; ``from`` and ``to``: seq of the versions compared, null where it was not there."""
+    """How a file differs. ``from`` and ``to``: the seq of the versions, null where the file did not exist."""
 
     uri: str
     from_: int | None = Field(alias="from")
@@ -165,7 +167,7 @@ class ContentDiffResult(Model):
 
 
 class HistoryRestoreBody(Strict):
-    """What to bring back, as it was at a moment (see ``content/diff``)."""
+    """What to restore, and as of when (see ``content/diff``)."""
 
     uri: str
     at: str = Field(min_length=1)

@@ -16,7 +16,7 @@ else:
 
 
 class Observed(Model):
-    """One part of the server. ``status`` is a table for people."""
+    """A part of the server. ``status`` is a table for people."""
 
     name: str
     is_healthy: bool
@@ -25,7 +25,7 @@ class Observed(Model):
 
 
 class SystemObserved(Model):
-    """All parts of the server, and what is wrong with them."""
+    """All parts of the server, and their errors."""
 
     healthy: bool
     is_healthy: bool
@@ -40,7 +40,7 @@ class MemoriesQuery(Model):
 
 
 class Hotness(Model):
-    """How many memories changed long ago, a while ago, just now."""
+    """The number of memories by the age of their last change."""
 
     cold: int
     warm: int
@@ -48,7 +48,7 @@ class Hotness(Model):
 
 
 class Staleness(Model):
-    """How many memories nobody changed for so long, and the age of the oldest."""
+    """The number of memories without a change for a time, and the age of the oldest."""
 
     not_accessed_7d: int
     not_accessed_30d: int
@@ -56,7 +56,7 @@ class Staleness(Model):
 
 
 class MemoriesResult(Model):
-    """The caller's own memories in figures."""
+    """Figures of the caller's own memories."""
 
     total_memories: int
     by_category: dict[str, int]
@@ -65,7 +65,7 @@ class MemoriesResult(Model):
 
 
 class SessionFigures(Model):
-    """A session in figures."""
+    """Figures of a session."""
 
     session_id: str
     total_turns: int
@@ -75,7 +75,7 @@ class SessionFigures(Model):
 
 
 class ScrollQuery(Model):
-    """Which pieces of the index to show, and from where."""
+    """Which chunks to return."""
 
     uri: str = ""
     cursor: str | None = None
@@ -83,7 +83,7 @@ class ScrollQuery(Model):
 
 
 class ScrollResult(Model):
-    """Pieces of the index in the order they were made; ``next_cursor`` null: there are no more."""
+    """Chunks of the index in the order of their creation. ``next_cursor`` is null on the last page."""
 
     records: list[dict[str, Any]]
     next_cursor: str | None

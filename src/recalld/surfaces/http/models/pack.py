@@ -13,21 +13,21 @@ VectorMode = Literal["auto", "recompute", "require"]
 
 
 class DownloadQuery(Model):
-    """What is fetched: by address, or by a token that stands for one."""
+    """The file to download: an address, or a token that stands for one."""
 
     uri: str | None = None
     token: str | None = Field(None, description="a single-use token instead of an address and a key")
 
 
 class ExportBody(Strict):
-    """A directory to pack."""
+    """A directory to export."""
 
     uri: str
     include_vectors: bool = False
 
 
 class BackupBody(Strict):
-    """How an account is packed."""
+    """How to back up an account."""
 
     include_vectors: bool = False
 
@@ -41,19 +41,19 @@ class RestoreBody(Strict):
 
 
 class ImportBody(RestoreBody):
-    """An uploaded pack and the directory it goes below."""
+    """An uploaded pack, and the directory to import it into."""
 
     parent: str
 
 
-class BroughtResult(Model):
-    """What was brought, and what of the pack has no place here."""
+class ImportedResult(Model):
+    """What was imported, and what was left out."""
 
     uri: str
     files: int
-    kept: int = Field(description="files that were there and stayed")
+    kept: int = Field(description="existing files that were not replaced")
     directories: int
     sessions: int
-    messages: int = Field(description="new ones")
+    messages: int = Field(description="new messages")
     left_out: list[str]
     left_out_total: int

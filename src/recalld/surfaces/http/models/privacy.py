@@ -10,7 +10,7 @@ from recalld.surfaces.http.models.envelope import Model, Strict
 
 
 class PrivacyBody(Strict):
-    """New values of a document."""
+    """Values of a document."""
 
     values: dict[str, Any]
     change_reason: str = ""
@@ -18,7 +18,7 @@ class PrivacyBody(Strict):
 
 
 class PrivacyPatch(Strict):
-    """New values of some fields; the others stay."""
+    """Values of some fields. The other fields keep theirs."""
 
     values: dict[str, Any]
     change_reason: str = ""
@@ -32,20 +32,20 @@ class SelectorBody(Strict):
 
 
 class TreeQuery(Model):
-    """Which category; all of them without."""
+    """Which category; default: all."""
 
     category: str = ""
 
 
 class FieldQuery(Model):
-    """Which field, and whether its value is to be shown."""
+    """Which field, and whether to return its value."""
 
     field: str
     reveal: bool = False
 
 
 class PrivacyFieldResult(Model):
-    """A field of the version in force, without its value."""
+    """A field of the active version, without its value."""
 
     field: str
     configured: bool
@@ -75,7 +75,7 @@ class PrivacyTreeResult(Model):
 
 
 class PrivacyRemovedResult(Model):
-    """What was deleted: a field (``version`` is the one without it), or a document."""
+    """What was deleted: a field (``version`` is the first one without it), or a document."""
 
     category: str
     target_key: str
@@ -85,13 +85,13 @@ class PrivacyRemovedResult(Model):
 
 
 class ActivateBody(Strict):
-    """Which version is to be in force."""
+    """The version to activate."""
 
     version: StrictInt = Field(ge=1, le=9_999)
 
 
 class PrivacyMetaResult(Model):
-    """What is known of a document."""
+    """Metadata of a document."""
 
     category: str
     target_key: str
@@ -103,7 +103,7 @@ class PrivacyMetaResult(Model):
 
 
 class PrivacyVersionResult(Model):
-    """One version of a document."""
+    """A version of a document."""
 
     version: int
     values: dict[str, Any]
@@ -113,7 +113,7 @@ class PrivacyVersionResult(Model):
 
 
 class PrivacyResult(Model):
-    """A document and its version in force; ``values`` are that version's, where ``ov`` looks for them."""
+    """A document and its active version. ``values`` repeats that version's values, where ``ov`` expects them."""
 
     meta: PrivacyMetaResult
     current: PrivacyVersionResult
@@ -121,7 +121,7 @@ class PrivacyResult(Model):
 
 
 class PrivacyValueResult(PrivacyFieldResult):
-    """A field with its value, where that was asked for."""
+    """A field, with its value if requested."""
 
     category: str
     target_key: str

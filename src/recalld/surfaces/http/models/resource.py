@@ -37,19 +37,19 @@ class AddBody(Strict):
 
 
 class UploadResult(Model):
-    """The name of an upload, good for twelve hours."""
+    """The id of an upload. It is valid for twelve hours."""
 
     temp_file_id: str
 
 
 class UploadQuery(Model):
-    """``token``: what the tool ``add_resource`` gave, in place of a key."""
+    """``token``: from the tool ``add_resource``, in place of a key."""
 
     token: str = ""
 
 
 class AddResult(Model):
-    """What an import began, or with ``wait`` what it did."""
+    """The import that was started, or with ``wait`` its result."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -61,20 +61,20 @@ class AddResult(Model):
 
 
 class WaitBody(TelemetryBody):
-    """How long to wait; null = as long as it takes."""
+    """How long to wait. Null is without limit."""
 
     timeout: float | None = Field(None, ge=0)
 
 
 class CountQuery(Model):
-    """Where to count."""
+    """What to count."""
 
     uri: str = ""
     filter: str | None = None
 
 
 class Vectors(Model):
-    """How many pieces have a vector of the embedder's, of how many, and why texts were refused one."""
+    """The number of chunks that have a vector, of how many, and why texts were refused one."""
 
     made: int
     wanted: int
@@ -82,7 +82,7 @@ class Vectors(Model):
 
 
 class CountResult(Model):
-    """How many pieces can be found."""
+    """The number of searchable chunks."""
 
     count: int
     vectors: Vectors | None = None
@@ -98,7 +98,7 @@ class Health(Model):
 
 
 class Ready(Model):
-    """Whether the store answers, and what is short of full health."""
+    """Whether the store is open, and the reasons if the server is degraded."""
 
     status: Literal["ready", "not_ready"]
     checks: dict[str, Any] = {}
@@ -109,13 +109,13 @@ class Ready(Model):
 
 
 class Status(Model):
-    """Whose requests these are."""
+    """The caller."""
 
     initialized: bool
     user: str
 
 
 class Healthy(Model):
-    """One word on health."""
+    """Whether the server is healthy."""
 
     healthy: bool

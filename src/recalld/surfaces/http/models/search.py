@@ -11,7 +11,7 @@ from recalld.rules.search_request import LIMIT_MAX as HITS_MAX
 from recalld.surfaces.http.models.envelope import Model, Strict, TelemetryBody
 
 LIMIT_MAX = 10_000
-"""Lines of a grep."""
+"""Largest number of lines of a grep."""
 if TYPE_CHECKING:
     Category = str
     PenaltyCategory = str
@@ -22,14 +22,14 @@ PinnedDetail = Literal["auto", "uri", "abstract", "overview", "full"]
 
 
 def _pieces(value: object) -> object:
-    """``"0,1"`` and ``1`` are lists too."""
+    """``"0,1"`` and ``1`` are accepted as lists too."""
     if isinstance(value, str):
         return [piece.strip() for piece in value.split(",") if piece.strip()]
     return [value] if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _types(value: object) -> object:
-    """Comma-separated types, alone or in a list, become one list."""
+    """Join types, separated by commas, alone or in a list, into one list."""
     if isinstance(value, list) and all(isinstance(v, str) for v in value):
         return [piece for v in value for piece in _split(v)]
     return _split(value) if isinstance(value, str) else value
@@ -65,14 +65,14 @@ Types = Annotated[
 
 
 class FindBody(Strict):
-    """A question. Without ``target_uri`` it goes to the caller's own tree and the account's resources."""
+    """A search. Without ``target_uri`` it covers the caller's own tree and the account's resources."""
 
     query: str = ""
     image_url: str | None = None
     target_uri: str | list[str] = ""
     context_type: Types | None = None
     limit: int = Field(10, ge=1, le=HITS_MAX)
-    node_limit: int | None = Field(None, ge=1, le=HITS_MAX, description="the same as limit, and wins")
+    node_limit: int | None = Field(None, ge=1, le=HITS_MAX, description="the same as limit; takes precedence")
     score_threshold: float | None = Field(None, allow_inf_nan=False)
     filter: dict[str, Any] | None = None
     include_provenance: bool = False
@@ -84,7 +84,7 @@ class FindBody(Strict):
 
 
 class ContextFields(Model):
-    """What only ``mode=context`` understands."""
+    """The fields of ``mode=context``."""
 
     query_expansion: Literal["off", "auto"] = "auto"
     max_tokens: int = Field(1600, ge=64, le=32_000)
@@ -100,14 +100,14 @@ class ContextFields(Model):
 
 
 class SearchBody(FindBody, ContextFields):
-    """A question, perhaps within a session; ``mode`` context answers with a block ready to be put before a model."""
+    """A search, optionally in the context of a session. ``mode`` context returns a block for a prompt."""
 
     session_id: str | None = None
     mode: Literal["list", "context"] = "list"
 
 
 class RecallBody(Strict):
-    """The older way to ask for a context block."""
+    """The older form of a request for a context block."""
 
     query: str
     quotas: dict[Category, Annotated[int, Field(ge=0, le=1000)]] | None = None
@@ -129,7 +129,7 @@ class RecallBody(Strict):
 
 
 class GrepBody(TelemetryBody):
-    """A pattern to look for, line by line."""
+    """A pattern to match against lines."""
 
     uri: str
     pattern: str
@@ -140,7 +140,7 @@ class GrepBody(TelemetryBody):
 
 
 class GlobBody(TelemetryBody):
-    """A pattern of names, relative to ``uri``."""
+    """A pattern to match against paths below ``uri``."""
 
     pattern: str
     uri: str = "viking://"
@@ -148,7 +148,7 @@ class GlobBody(TelemetryBody):
 
 
 class HitResult(Model):
-    """One found entry."""
+    """A hit."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -161,7 +161,7 @@ class HitResult(Model):
 
 
 class SourceResult(Model):
-    """Where a hit's words come from."""
+    """A source of a hit."""
 
     uri: str
     session_id: str | None = None
@@ -169,14 +169,14 @@ class SourceResult(Model):
 
 
 class Provenance(Model):
-    """A hit's sources, best first."""
+    """The sources of a hit, best first."""
 
     uri: str
     sources: list[SourceResult]
 
 
 class FindResult(Model):
-    """Hits by type, each list in descending score."""
+    """Hits by type, each list in descending order of score."""
 
     memories: list[HitResult]
     resources: list[HitResult]
@@ -186,7 +186,7 @@ class FindResult(Model):
 
 
 class BlockEntry(Model):
-    """One entry of a context block."""
+    """An entry of a context block."""
 
     uri: str
     category: str
@@ -197,7 +197,7 @@ class BlockEntry(Model):
 
 
 class BlockResult(Model):
-    """A context block: ``rendered`` goes before a model as it is."""
+    """A context block. ``rendered`` is its text for a prompt."""
 
     entries: list[BlockEntry]
     rendered: str
@@ -206,7 +206,7 @@ class BlockResult(Model):
 
 
 class LineResult(Model):
-    """A matching line, from 1."""
+    """A matching line. ``line`` counts from 1."""
 
     line: int
     uri: str
@@ -214,7 +214,7 @@ class LineResult(Model):
 
 
 class GrepResult(Model):
-    """Matching lines in tree order. ``truncated``: a limit or the time allowed cut the list short."""
+    """Matching lines in tree order. ``truncated``: there are more, or the time limit was reached."""
 
     matches: list[LineResult]
     count: int

@@ -22,7 +22,7 @@ _POLICY_MAX = {
 
 
 class AutoCommitPolicy(Model):
-    """When a session commits by itself; values above the ceiling are brought down to it."""
+    """When a session is committed automatically. Values above the maximum are lowered to it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -39,7 +39,7 @@ class AutoCommitPolicy(Model):
 
 
 class Enabled(Model):
-    """A part that can be switched off."""
+    """A feature that can be turned off."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -47,18 +47,20 @@ class Enabled(Model):
 
 
 class MemoryPolicy(Model):
-    """What may be remembered of a session: of the user's own talk, of peers', and an overview of what was archived."""
+    """What is extracted from a session: the user's own messages, those of peers, and an overview of the archive."""
 
     model_config = ConfigDict(extra="forbid")
 
     self: Enabled = Enabled()
     peer: Enabled = Enabled()
-    memory_types: list[_MemoryType] | None = Field(None, description="types to keep; left out: every type in force")
+    memory_types: list[_MemoryType] | None = Field(
+        None, description="memory types to extract; default: all active types"
+    )
     working_memory: Enabled = Enabled()
 
 
 class EventTags(Model):
-    """Tags put on event memories."""
+    """Tags of event memories."""
 
     tags: list[str] = []
 
@@ -70,26 +72,26 @@ class ExtractionConfig(Model):
 
 
 class ConfigBody(Strict):
-    """Settings of a session to replace; null takes one away."""
+    """Settings of a session to replace. Null removes a setting."""
 
     memory_extraction_config: ExtractionConfig | None = None
     auto_commit_policy: AutoCommitPolicy | None = None
 
 
 class EventMetadata(Model):
-    """What a commit says of its events; ``tags`` [] = none, left out = the session's own."""
+    """Tags of the events of this commit. ``[]`` is none; if left out, the session's own."""
 
     tags: list[str] | None = None
 
 
 class ExtractionMetadata(Model):
-    """What a commit says of the memories it makes."""
+    """Metadata of the memories of this commit."""
 
     event: EventMetadata | None = None
 
 
 class CreateSession(TelemetryBody):
-    """A session to make; without ``session_id`` it gets one."""
+    """A session to create. Without ``session_id`` the server chooses one."""
 
     session_id: str | None = None
     memory_policy: MemoryPolicy | None = None
@@ -98,7 +100,7 @@ class CreateSession(TelemetryBody):
 
 
 class MessageIn(Model):
-    """One message: ``content`` or ``parts`` (parts win). ``id`` makes a repeated send harmless."""
+    """A message: ``content`` or ``parts`` (``parts`` takes precedence). A repeated request with the same ``id`` adds nothing."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -118,13 +120,13 @@ class MessageBody(MessageIn, TelemetryBody):
 
 
 class BatchMessages(TelemetryBody):
-    """Messages to append in this order."""
+    """Messages to append, in this order."""
 
     messages: list[MessageIn] = Field(max_length=100)
 
 
 class CommitBody(TelemetryBody):
-    """How much of a session stays live when it is committed."""
+    """How much of a session stays live after a commit."""
 
     keep_recent_count: int = Field(0, ge=0, le=10_000)
     retention_mode: Literal["turn_budget"] | None = None
@@ -135,39 +137,39 @@ class CommitBody(TelemetryBody):
 
 
 class UsedBody(TelemetryBody):
-    """What a turn made use of."""
+    """The contexts and the skill that a turn used."""
 
     contexts: list[str] | None = None
     skill: dict[str, Any] | None = None
 
 
 class SessionQuery(Model):
-    """Whether a missing session is made."""
+    """Whether to create a missing session."""
 
     auto_create: bool = False
 
 
 class ContextQuery(Model):
-    """How many tokens the context may take."""
+    """The token budget of the context."""
 
     token_budget: int = Field(128_000, ge=0)
 
 
 class SessionsQuery(Model):
-    """Which sessions."""
+    """Which sessions to list."""
 
     limit: int = Field(10_000, ge=1, le=10_000)
-    offset: int = Field(0, ge=0, le=WHOLE_MAX, description="leave out so many of the newest")
+    offset: int = Field(0, ge=0, le=WHOLE_MAX, description="skip this many of the newest")
 
 
 class TasksQuery(Model):
-    """Which tasks."""
+    """Which tasks to list."""
 
     task_type: str | None = None
     status: Literal["pending", "running", "cancelling", "completed", "failed", "cancelled"] | None = None
     resource_id: str | None = None
     limit: int = Field(50, ge=1, le=200)
-    offset: int = Field(0, ge=0, le=WHOLE_MAX, description="leave out so many of the newest")
+    offset: int = Field(0, ge=0, le=WHOLE_MAX, description="skip this many of the newest")
 
 
 class Who(Model):
@@ -188,7 +190,7 @@ class SessionCreated(Model):
 
 
 class SessionConfigured(Model):
-    """A session's settings as they are now."""
+    """The settings of a session after the change."""
 
     session_id: str
     auto_commit_policy: AutoCommitPolicy | None
@@ -204,7 +206,7 @@ class Extracted(Model):
 
 
 class SessionListed(Model):
-    """A session in the list."""
+    """A session in a list."""
 
     session_id: str
     uri: str
@@ -213,7 +215,7 @@ class SessionListed(Model):
 
 
 class SessionMeta(Model):
-    """A session's state."""
+    """The state of a session."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -232,18 +234,18 @@ class SessionMeta(Model):
 
 
 class AppendResult(Model):
-    """A session after an append. ``added`` (batch) may differ from the number sent."""
+    """A session after an append. ``added`` (batch only) is smaller than the number of messages if some were there already."""
 
     session_id: str
     message_count: int
     pending_tokens: int
     added: int | None = None
     unread_created_at: list[str] | None = None
-    """``created_at`` that are not times: those messages are dated by the server."""
+    """Values of ``created_at`` that are not times; these messages got the server's time."""
 
 
 class CommitResult(Model):
-    """What a commit began; ``status`` skipped says why in ``reason``."""
+    """The result of a commit. For ``status`` skipped, ``reason`` says why."""
 
     session_id: str
     status: Literal["accepted", "skipped"]
@@ -257,7 +259,7 @@ class CommitResult(Model):
 
 
 class ContextStats(Model):
-    """What a session's context is made of."""
+    """Figures of a session's context."""
 
     totalArchives: int
     includedArchives: int
@@ -268,7 +270,7 @@ class ContextStats(Model):
 
 
 class ContextResult(Model):
-    """A session's past within a token budget."""
+    """The overview of the newest archive and the live messages, within a token budget."""
 
     latest_archive_overview: str
     pre_archive_abstracts: list[Any]
@@ -286,21 +288,21 @@ class ArchiveResult(Model):
     messages: list[dict[str, Any]]
 
 
-class SessionGone(Model):
-    """The session that was deleted."""
+class SessionDeleted(Model):
+    """A deleted session."""
 
     session_id: str
 
 
 class OutputsQuery(Model):
-    """Which tool outputs."""
+    """Which tool outputs to list."""
 
     tool_name: str | None = None
     limit: int = Field(50, ge=1)
 
 
 class OutputQuery(Model):
-    """Which stretch of an output, in Unicode code points."""
+    """Which part of a tool output to read, in Unicode code points."""
 
     offset: int = Field(0, ge=0, le=WHOLE_MAX)
     limit: int = Field(20_000, ge=-1, description="-1 = all")
@@ -308,7 +310,7 @@ class OutputQuery(Model):
 
 
 class OutputSearchQuery(Model):
-    """What to look for in an output, whatever its case."""
+    """What to search for in a tool output. Case is ignored."""
 
     q: str
     limit: int = Field(20, ge=1, le=10_000)
@@ -316,13 +318,13 @@ class OutputSearchQuery(Model):
 
 
 class Outputs(Model):
-    """Tool outputs that lie in files of their own, newest first."""
+    """Tool outputs that are stored as files of their own, newest first."""
 
     tool_results: list[dict[str, Any]]
 
 
 class OutputText(Model):
-    """A stretch of an output."""
+    """A part of a tool output."""
 
     tool_result_id: str
     content: str
@@ -335,7 +337,7 @@ class OutputText(Model):
 
 
 class OutputMatch(Model):
-    """Where a word stands in an output."""
+    """A match in a tool output."""
 
     offset: int
     offset_unit: Literal["unicode_code_point"]
@@ -343,14 +345,14 @@ class OutputMatch(Model):
 
 
 class OutputMatches(Model):
-    """Where a word stands in an output."""
+    """The matches in a tool output."""
 
     tool_result_id: str
     matches: list[OutputMatch]
 
 
 class UsedResult(Model):
-    """How much the session has used so far."""
+    """The session's totals."""
 
     session_id: str
     contexts_used: int
@@ -358,7 +360,7 @@ class UsedResult(Model):
 
 
 class TaskResult(Model):
-    """Work under way."""
+    """A background task."""
 
     task_id: str
     task_type: str

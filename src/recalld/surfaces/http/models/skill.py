@@ -14,8 +14,9 @@ LIMIT_MAX = 1_000
 
 
 class SkillBody(Strict):
-    """A skill: a ``SKILL.md`` or an object that says the same (``data``), or an upload of it with the files beside it. An upload
-    may hold several: ``skills`` names those that are wanted, ``list_only`` only tells what is there."""
+    """A skill: ``data`` is the text of a ``SKILL.md`` or an object with the same contents, ``temp_file_id`` an upload with other
+    files. Of an upload with several skills, ``skills`` names those to store; ``list_only`` lists them and stores nothing.
+    """
 
     data: str | dict[str, Any] | None = None
     temp_file_id: str | None = None
@@ -28,7 +29,7 @@ class SkillBody(Strict):
 
 
 class SkillsQuery(Model):
-    """Which skills."""
+    """Which skills to list."""
 
     node_limit: int = Field(1_000, ge=1, le=10_000)
     target_uri: str | None = None
@@ -45,7 +46,7 @@ class SkillsFindBody(Strict):
 
 
 class SkillCheckBody(Strict):
-    """A ``SKILL.md`` to be judged. ``strict``: advice counts as an error."""
+    """A ``SKILL.md`` to validate. ``strict``: warnings count as errors."""
 
     data: str | dict[str, Any]
     strict: bool = False
@@ -55,7 +56,7 @@ class SkillCheckBody(Strict):
 
 
 class SkillQuery(Model):
-    """What to show of a skill."""
+    """What to return of a skill."""
 
     target_uri: str | None = None
     include_content: bool | None = None
@@ -66,13 +67,13 @@ class SkillQuery(Model):
 
 
 class SkillPlaceQuery(Model):
-    """Where the skill lies."""
+    """The directory of the skill."""
 
     target_uri: str | None = None
 
 
-class SkillKeptResult(Model):
-    """A skill was stored."""
+class SkillStoredResult(Model):
+    """A stored skill."""
 
     status: Literal["success"]
     root_uri: str
@@ -86,14 +87,14 @@ class SkillKeptResult(Model):
 
 
 class SkillOffered(Model):
-    """A skill that an upload holds."""
+    """A skill in an upload."""
 
     name: str
     description: str
 
 
 class SkillsOffered(Model):
-    """The skills of an upload; none was stored, or those named were."""
+    """The skills of an upload."""
 
     status: Literal["success"]
     skills: list[SkillOffered]
@@ -116,7 +117,7 @@ class SkillSummary(Model):
 
 
 class SkillFound(SkillSummary):
-    """A skill that was found, and by which of its entries."""
+    """A found skill, and the entry that matched."""
 
     score: float
     match_reason: str
@@ -125,7 +126,7 @@ class SkillFound(SkillSummary):
 
 
 class SkillsResult(Model):
-    """Skills, the caller's own before the agent's."""
+    """Skills, the caller's own before the agents'."""
 
     root_uris: list[str] | None = None
     root_uri: str | None = None
@@ -134,7 +135,7 @@ class SkillsResult(Model):
 
 
 class SkillsFoundResult(Model):
-    """Skills that were found, best first."""
+    """Found skills, best first."""
 
     root_uris: list[str] | None = None
     root_uri: str | None = None
@@ -143,7 +144,7 @@ class SkillsFoundResult(Model):
 
 
 class SkillFileResult(Model):
-    """An entry of a skill; ``kind``: skill (its ``SKILL.md``), script, reference, asset or directory."""
+    """A file of a skill. ``kind``: skill (its ``SKILL.md``), script, reference, asset or directory."""
 
     name: str
     uri: str
@@ -155,7 +156,7 @@ class SkillFileResult(Model):
 
 
 class SkillResult(SkillSummary):
-    """A skill, with what was asked for."""
+    """A skill."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -168,8 +169,8 @@ class SkillResult(SkillSummary):
     source: dict[str, Any] | None = None
 
 
-class SkillGoneResult(Model):
-    """A skill was deleted."""
+class SkillDeletedResult(Model):
+    """A deleted skill."""
 
     name: str
     uri: str
@@ -179,7 +180,7 @@ class SkillGoneResult(Model):
 
 
 class SkillFindingResult(Model):
-    """One thing about a ``SKILL.md``."""
+    """A finding about a ``SKILL.md``."""
 
     severity: Literal["error", "warning"]
     code: str
@@ -188,7 +189,7 @@ class SkillFindingResult(Model):
 
 
 class SkillCheckResult(Model):
-    """Whether a ``SKILL.md`` can be used, and all there is to say about it."""
+    """Whether a ``SKILL.md`` is usable, with all findings."""
 
     valid: bool
     strict: bool

@@ -9,68 +9,68 @@ from pydantic import Field
 from recalld.surfaces.http.models.envelope import Model, Strict
 
 PATHS_MAX = 32
-_REFERENCE = "a branch, HEAD, or an oid or the first 4 characters of it and more"
-_PATHS = f"may be repeated, up to {PATHS_MAX} times: only what lies at or below one of these"
+_REFERENCE = "a branch, HEAD, or an oid or its first 4 or more characters"
+_PATHS = f"may be repeated, up to {PATHS_MAX} times: only what is at or below one of these"
 
 
 class CommitBody(Strict):
-    """A snapshot to make."""
+    """A snapshot to record."""
 
     message: str
-    paths: list[str] | None = Field(None, description="record only what lies at or below these")
+    paths: list[str] | None = Field(None, description="record only what is at or below these")
     branch: str = "main"
     author_name: str | None = None
     author_email: str | None = None
 
 
 class LogQuery(Model):
-    """Which snapshots."""
+    """Which snapshots to list."""
 
     branch: str = "main"
     limit: int = Field(20, ge=1, le=500)
-    before: str = Field("", description="only snapshots before this one, the last of the page before: its oid")
+    before: str = Field("", description="only snapshots before this oid: the last of the previous page")
     paths: str | None = Field(None, description=_PATHS)
 
 
 class ShowQuery(Model):
-    """A snapshot, or a file as it was."""
+    """A snapshot, or a file in it."""
 
     target_ref: str = Field(description=_REFERENCE)
     path: str | None = None
-    raw: bool = Field(True, description="false: without a memory's trailer")
+    raw: bool = Field(True, description="false: without the trailer of a memory")
 
 
 class DiffQuery(Model):
-    """A file in two snapshots."""
+    """A file, and two snapshots to compare it in."""
 
     path: str
-    from_: str | None = Field(None, alias="from", description=f"{_REFERENCE}; the one before `to` if left out")
+    from_: str | None = Field(None, alias="from", description=f"{_REFERENCE}; default: the one before `to`")
     to: str = Field(description=_REFERENCE)
-    raw: bool = Field(True, description="false: without a memory's trailer")
+    raw: bool = Field(True, description="false: without the trailer of a memory")
 
 
 class DiffPathsQuery(Model):
-    """Two snapshots."""
+    """Two snapshots to compare."""
 
-    from_: str | None = Field(None, alias="from", description=f"{_REFERENCE}; the one before `to` if left out")
+    from_: str | None = Field(None, alias="from", description=f"{_REFERENCE}; default: the one before `to`")
     to: str = Field(description=_REFERENCE)
     paths: str | None = Field(None, description=_PATHS)
 
 
 class VersionsQuery(Model):
-    """A file's past."""
+    """A file whose versions to list."""
 
     path: str
     branch: str = "main"
     limit: int = Field(20, ge=1, le=500)
-    before: str = Field("", description="only snapshots before this one, the last of the page before: its oid")
+    before: str = Field("", description="only snapshots before this oid: the last of the previous page")
 
 
 class RestoreBody(Strict):
-    """A snapshot to bring back."""
+    """A snapshot to restore."""
 
     source_commit: str = Field(description=_REFERENCE)
-    project_dir: str | None = Field(None, description="only what lies at or below this")
+    project_dir: str | None = Field(None, description="restore only what is at or below this")
     branch: str = "main"
     dry_run: bool = False
     message: str | None = None
@@ -79,13 +79,13 @@ class RestoreBody(Strict):
 
 
 class IgnoreBody(Strict):
-    """What snapshots leave out."""
+    """The text of the ``.ovgitignore``."""
 
     content: str
 
 
 class Person(Model):
-    """Who, and when."""
+    """A person, and a time."""
 
     name: str
     email: str
@@ -94,7 +94,7 @@ class Person(Model):
 
 
 class SnapshotShown(Model):
-    """One snapshot."""
+    """A snapshot."""
 
     oid: str
     tree: str
@@ -105,7 +105,7 @@ class SnapshotShown(Model):
 
 
 class CommitResult(Model):
-    """What a commit did; `commit_oid` null: there is nothing to record yet."""
+    """The result of a commit. ``commit_oid`` is null while there is nothing to record."""
 
     result: Literal["created", "noop"]
     commit_oid: str | None
@@ -124,7 +124,7 @@ class DiffResult(Model):
 
 
 class PathChange(Model):
-    """One path that differs; oids are hashes of contents."""
+    """A path that differs. The oids are hashes of contents."""
 
     path: str
     change_type: Literal["added", "deleted", "modified"]
@@ -133,7 +133,7 @@ class PathChange(Model):
 
 
 class DiffPathsResult(Model):
-    """What differs between two snapshots."""
+    """The paths that differ between two snapshots."""
 
     from_commit: str | None
     to_commit: str
@@ -149,14 +149,14 @@ class FileVersion(Model):
 
 
 class VersionsResult(Model):
-    """A file's past, newest first."""
+    """The versions of a file, newest first."""
 
     path: str
     versions: list[FileVersion]
 
 
 class RestoreResult(Model):
-    """What a restore did, or would do."""
+    """The result of a restore, or with ``dry_run`` its plan."""
 
     result: Literal["applied", "noop", "dry_run"]
     new_commit_oid: str | None = None
@@ -174,6 +174,6 @@ class RestoreResult(Model):
 
 
 class IgnoreResult(Model):
-    """What became of the account's .ovgitignore."""
+    """The size of the account's ``.ovgitignore``."""
 
     size: int

@@ -10,14 +10,14 @@ from recalld.surfaces.http.models.envelope import Model, Strict, TelemetryBody
 
 
 class Attrs(Model):
-    """A node's tags, and the fields of a memory."""
+    """The tags of an entry, and the fields of a memory."""
 
     tags: list[str]
     memory: dict[str, Any] | None = None
 
 
 class AttrsResult(Model):
-    """What is known of a node beside its content."""
+    """The attributes of an entry."""
 
     uri: str
     context_type: str
@@ -25,7 +25,7 @@ class AttrsResult(Model):
 
 
 class TagsBody(Strict):
-    """Tags to set; what is no ``key=value`` is left out."""
+    """Tags to set. Those that are not ``key=value`` are ignored."""
 
     uri: str
     tags: list[str] = Field(max_length=1_000)
@@ -34,7 +34,7 @@ class TagsBody(Strict):
 
 
 class TagsResult(Model):
-    """What setting tags did."""
+    """The result of setting tags."""
 
     uri: str
     updated_uris: list[str]
@@ -49,7 +49,7 @@ class TagsResult(Model):
 
 
 class ReindexBody(Strict):
-    """What to index anew. ``dry_run`` goes with ``prune_orphans`` alone."""
+    """What to reindex. ``dry_run`` requires the mode ``prune_orphans``."""
 
     uri: str
     mode: Literal["vectors_only", "semantic_and_vectors", "prune_orphans"] = "vectors_only"
@@ -61,7 +61,7 @@ class ReindexBody(Strict):
 
 
 class ReindexResult(Model):
-    """What a reindex did (``completed``), how it ended otherwise, or its task (``accepted``)."""
+    """The result of a reindex (``completed``), how else it ended, or its task (``accepted``)."""
 
     status: Literal["completed", "accepted", "cancelled"]
     uri: str
@@ -79,13 +79,13 @@ class ReindexResult(Model):
 
 
 class ConsistencyBody(TelemetryBody):
-    """Where to look."""
+    """The subtree to check."""
 
     uri: str
 
 
 class MissingRecord(Model):
-    """An index record that ought to be there."""
+    """A record that is missing from the index."""
 
     uri: str
     path: str

@@ -12,28 +12,28 @@ LISTED_MAX = 100_000
 
 
 class UriQuery(Model):
-    """One address."""
+    """An address."""
 
     uri: str
 
 
 class LsQuery(Model):
-    """How a directory is listed. ``recursive`` lists three levels."""
+    """How to list a directory. ``recursive`` lists three levels."""
 
     uri: str
     simple: bool = Field(False, description="addresses only")
     recursive: bool = False
     output: Literal["agent", "original"] = "agent"
-    abs_limit: int = Field(256, ge=0, description="characters of an abstract")
+    abs_limit: int = Field(256, ge=0, description="largest number of characters of an abstract")
     show_all_hidden: bool = False
     node_limit: int = Field(1000, ge=1, le=LISTED_MAX)
-    limit: int | None = Field(None, ge=1, le=LISTED_MAX, description="the same as node_limit, and wins")
+    limit: int | None = Field(None, ge=1, le=LISTED_MAX, description="the same as node_limit; takes precedence")
     sort_by: Literal["name", "mtime"] | None = None
     sort_order: Literal["asc", "desc"] = "asc"
 
 
 class TreeQuery(Model):
-    """How a subtree is listed."""
+    """How to list a subtree."""
 
     uri: str
     output: Literal["agent", "original"] = "agent"
@@ -45,13 +45,13 @@ class TreeQuery(Model):
 
 
 class ReadQuery(Model):
-    """Which lines of a file."""
+    """Which lines of a file to read."""
 
     uri: str
     offset: int = Field(0, ge=0, le=WHOLE_MAX, description="first line, from 0")
-    limit: int = Field(-1, ge=-1, description="how many lines, -1 = all")
-    raw: bool = Field(False, description="show a memory's trailer too")
-    at: str = Field("", description='as it was at this log position, time or age (10m); "" = as it is')
+    limit: int = Field(-1, ge=-1, description="number of lines, -1 = all")
+    raw: bool = Field(False, description="include the trailer of a memory")
+    at: str = Field("", description='as of this log position, time or age (10m); "" = now')
 
 
 class RmQuery(Model):
@@ -64,21 +64,21 @@ class RmQuery(Model):
 
 
 class MkdirBody(TelemetryBody):
-    """A directory to make."""
+    """A directory to create."""
 
     uri: str
     description: str | None = None
 
 
 class MvBody(TelemetryBody):
-    """A subtree to move."""
+    """A file or subtree to move."""
 
     from_uri: str
     to_uri: str
 
 
 class CpBody(MvBody):
-    """A subtree to copy."""
+    """A file or subtree to copy."""
 
     recursive: bool = False
 
@@ -90,7 +90,7 @@ class WriteBody(Strict):
     content: str
     mode: Literal["replace", "append", "create"] = "replace"
     if_version: int | None = Field(
-        None, ge=0, description="replace only this version (fs/stat: meta.version; 0: only if there is none), else 409"
+        None, ge=0, description="replace only this version (fs/stat: meta.version; 0: only a missing file), else 409"
     )
     wait: bool = False
     timeout: float | None = Field(None, ge=0)
@@ -98,7 +98,7 @@ class WriteBody(Strict):
 
 
 class BatchOperation(Model):
-    """One file of a batch: ``content`` or ``content_base64``."""
+    """A file of a batch: ``content`` or ``content_base64``."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -109,7 +109,7 @@ class BatchOperation(Model):
 
 
 class BatchBody(Strict):
-    """Files to write in one commit: all of them, or none."""
+    """Files to write in one commit, all or none."""
 
     root_uri: str
     operations: list[BatchOperation]
@@ -118,7 +118,7 @@ class BatchBody(Strict):
 
 
 class Listed(Model):
-    """An entry as an agent reads it."""
+    """An entry, in the form for agents."""
 
     uri: str
     size: int
@@ -129,7 +129,7 @@ class Listed(Model):
 
 
 class ListedOriginal(Model):
-    """An entry as the store knows it."""
+    """An entry, in OpenViking's original form."""
 
     name: str
     size: int
@@ -142,7 +142,7 @@ class ListedOriginal(Model):
 
 
 class Stat(Model):
-    """One entry; ``count``: how many pieces below a directory can be found."""
+    """Metadata of an entry. ``count``: the number of searchable chunks below a directory."""
 
     name: str
     size: int
@@ -155,13 +155,13 @@ class Stat(Model):
 
 
 class UriResult(Model):
-    """The address that was made."""
+    """The address that was created."""
 
     uri: str
 
 
 class QueueStatus(Model):
-    """One queue's work."""
+    """The work of one queue."""
 
     processed: int
     requeue_count: int
@@ -170,7 +170,7 @@ class QueueStatus(Model):
 
 
 class Removed(Model):
-    """What a removal did."""
+    """The result of a removal."""
 
     uri: str
     estimated_deleted_count: int
@@ -180,7 +180,7 @@ class Removed(Model):
 
 
 class Moved(Model):
-    """What a move did."""
+    """The result of a move."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -189,14 +189,14 @@ class Moved(Model):
 
 
 class Copied(Moved):
-    """What a copy did."""
+    """The result of a copy."""
 
     recursive: bool
     copied_count: int
 
 
 class WriteResult(Model):
-    """What a write did. Statuses: queued, complete, failed, skipped or deferred."""
+    """The result of a write. A status is queued, complete, failed, skipped or deferred."""
 
     uri: str
     root_uri: str
@@ -211,7 +211,7 @@ class WriteResult(Model):
 
 
 class BatchResult(Model):
-    """What a batch did, file by file."""
+    """The result of a batch."""
 
     root_uri: str
     created: list[str]

@@ -8,13 +8,13 @@ from recalld.surfaces.http.models.envelope import Model
 
 
 class UsageQuery(Model):
-    """How many UTC days to tell of, today included."""
+    """The number of UTC days, today included."""
 
     days: int = Field(7, ge=1, le=366)
 
 
 class UsageRow(Model):
-    """Calls to one provider on one day for one purpose. ``refused``: not made, since the budget was used up."""
+    """Calls to one provider on one day for one purpose. ``refused``: calls not made because the budget was used up."""
 
     day: str
     account_id: str
@@ -27,7 +27,7 @@ class UsageRow(Model):
 
 
 class UsageTotal(Model):
-    """All rows together."""
+    """The sums of all rows."""
 
     calls: int
     tokens_in: int
@@ -36,8 +36,9 @@ class UsageTotal(Model):
 
 
 class ProviderBudget(Model):
-    """Today of a provider, of all accounts together. ``state``: ok, that its budget is used up, and for the language model
-    not_configured or what was wrong with the last call. A limit of 0 is none, but for the language model."""
+    """What a provider was used for today, by all accounts together. ``state``: ok, that the budget is used up, and for the language
+    model not_configured or the error of the last call. A limit of 0 means no limit, except for the language model.
+    """
 
     provider: str
     state: str
@@ -48,7 +49,7 @@ class ProviderBudget(Model):
 
 
 class ModelBudget(ProviderBudget):
-    """The language model's, with what one import may plan."""
+    """The budget of the language model, with the limits of one import."""
 
     tokens_per_import_max: int
     calls_per_import_max: int
