@@ -22,9 +22,6 @@ COMMITS = {"c74789c62d17": 2, "af562a9cd33a": 2, "473faf8baeac": 1}
 WRITE = """
 import asyncio, pathlib, sys
 from recalld.app.engine import Engine
-from recalld.app.history import HistoryOperations
-from recalld.app.snapshots import SnapshotOperations
-from recalld.domain.job import TaskStatus
 
 async def main(data):
     async with Engine.open(pathlib.Path(data), worker="inside", embedder={"kind": "hash"}) as engine:
@@ -57,10 +54,9 @@ async def test_a_store_of_an_earlier_commit_opens_migrates_and_answers(commit: s
     with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
         archive.extractall(tmp_path, filter="data")
     data = tmp_path / "data"
-    ours = {
-        name: value for name, value in os.environ.items() if not name.startswith("RECALLD_")
-    }  # it knows fewer settings
-    environment = {**ours, "PYTHONPATH": str(tmp_path / "src")}
+    # It knows fewer settings than those that the tests set.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("RECALLD_")}
+    environment = {**inherited, "PYTHONPATH": str(tmp_path / "src")}
     subprocess.run([sys.executable, "-c", WRITE, str(data)], env=environment, cwd=tmp_path, check=True, timeout=120)
     for start in range(2):
         async with Engine.open(data, worker="inside", embedder={"kind": "hash"}) as engine:
