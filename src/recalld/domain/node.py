@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Any
 
 from .uri import Uri
@@ -15,14 +15,6 @@ class Kind(StrEnum):
     DIRECTORY = "directory"
     FILE = "file"
     MESSAGE = "message"
-
-
-class Level(IntEnum):
-    """Tiers: L0 abstract (at most 256 characters), L1 overview (at most 4,000), L2 the text itself."""
-
-    ABSTRACT = 0
-    OVERVIEW = 1
-    TEXT = 2
 
 
 class ContextType(StrEnum):

@@ -14,7 +14,6 @@ from recalld.rules.openviking_json import archive_meta, jsonl, session_meta
 from recalld.rules.recall_log import KEY
 from recalld.rules.tool_outputs import FOLDER
 
-ARCHIVE_FILES = ("messages.jsonl", *TIER_FILES, ".meta.json", ".done", ".failed.json")
 _DIFF = "memory_diff.json"
 """The only stored file of an archive."""
 _OF_THE_TREE = ("messages", FOLDER)
