@@ -60,7 +60,7 @@ async def _speed(folder: Path, files: int) -> list[Row]:
         )
         rows += _say(await bench_context.measure(server, files))
         rows += _say(await bench_tree.measure(server, found))
-    async with serving(data, RECALLD_EMBEDDER__KIND="none") as server:
+    async with serving(data, RECALLD_EMBEDDER__PROVIDER="none") as server:
         rows += _say(await bench_find.measure_lexical(server, files, found))
     async with serving(data) as server:
         await server.settle()

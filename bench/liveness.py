@@ -47,12 +47,12 @@ async def measure(folder: Path, seconds: float) -> list[Point]:
     """Every size of crowd, one after the other, against one server."""
     async with provider(delay_s=EMBED_S) as embedding, provider(delay_s=RERANK_S) as reranking:
         settings = {
-            "RECALLD_EMBEDDER__KIND": "openai",
+            "RECALLD_EMBEDDER__PROVIDER": "openai",
             "RECALLD_EMBEDDER__BASE_URL": embedding.url,
             "RECALLD_EMBEDDER__MODEL": "m",
             "RECALLD_EMBEDDER__DIMENSIONS": str(WIDTH),
-            "RECALLD_EMBEDDER__DEADLINE_S": "1.5",
-            "RECALLD_RERANKER__KIND": "tei",
+            "RECALLD_EMBEDDER__TIMEOUT_S": "1.5",
+            "RECALLD_RERANKER__PROVIDER": "tei",
             "RECALLD_RERANKER__BASE_URL": reranking.url,
         }
         async with serving(folder / "store", **settings) as server:

@@ -64,13 +64,13 @@ async def soak(folder: Path, minutes: float, seed: int) -> list[Row]:
     """Run it and judge it."""
     async with provider() as embedding, provider() as reranking:
         settings = {
-            "RECALLD_EMBEDDER__KIND": "openai",
+            "RECALLD_EMBEDDER__PROVIDER": "openai",
             "RECALLD_EMBEDDER__BASE_URL": embedding.url,
             "RECALLD_EMBEDDER__MODEL": "m",
             "RECALLD_EMBEDDER__DIMENSIONS": str(WIDTH),
-            "RECALLD_RERANKER__KIND": "tei",
+            "RECALLD_RERANKER__PROVIDER": "tei",
             "RECALLD_RERANKER__BASE_URL": reranking.url,
-            "RECALLD_WORKER__STUCK_S": "5",
+            "RECALLD_WORKER__HEARTBEAT_TIMEOUT_S": "5",
         }
         async with serving(folder / "store", **settings) as server:
             upload = await server.wire.upload("some.zip", corpus.archive(0, FILES))

@@ -15,7 +15,7 @@ settings.register_profile("suite", deadline=None, max_examples=50, suppress_heal
 settings.register_profile("deep", deadline=None, max_examples=1_000, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("RECALLD_HYPOTHESIS", "suite"))
 # Thousands of stores of a few pages, servers' among them: none sets space aside unless its test says so.
-os.environ.setdefault("RECALLD_STORAGE__RESERVE_MB", "0")
+os.environ.setdefault("RECALLD_STORAGE__RESERVE_MIB", "0")
 
 
 @pytest.fixture(autouse=True)

@@ -104,7 +104,7 @@ class Harness:
 @asynccontextmanager
 async def harness_at(folder: Path, tripwire: Tripwire | None = None, **settings: Any) -> AsyncIterator[Harness]:
     """Open an engine on ``folder``. ``settings`` are configuration keys; without an embedder unless one is named."""
-    config = load_config(None, data=folder, **{"embedder": {"kind": "none"}, **settings})
+    config = load_config(None, data=folder, **{"embedder": {"provider": "none"}, **settings})
     async with open_ports(config) as opened:
         clock = MemoryClock()
         assert isinstance(opened.ledger, SqliteLedger)
@@ -127,7 +127,7 @@ async def harness(tmp_path: Path, tripwire: Tripwire | None) -> AsyncIterator[Ha
 @pytest.fixture
 async def dense_harness(tmp_path: Path, tripwire: Tripwire | None) -> AsyncIterator[Harness]:
     """With vectors, made from hashes of words."""
-    async with harness_at(tmp_path / "data", tripwire, embedder={"kind": "hash"}) as harness:
+    async with harness_at(tmp_path / "data", tripwire, embedder={"provider": "hash"}) as harness:
         yield harness
 
 

@@ -24,7 +24,7 @@ import psutil
 API = "/api/v1"
 GIVE_UP_S = 60.0
 _URL = re.compile(r'"url":"http://127\.0\.0\.1:(\d+)"')
-QUIET = {"RECALLD_EMBEDDER__KIND": "none", "RECALLD_LOG__FORMAT": "json"}
+QUIET = {"RECALLD_EMBEDDER__PROVIDER": "none", "RECALLD_LOG__FORMAT": "json"}
 """No vectors: what is proved here does not depend on them, and every start is quicker."""
 
 

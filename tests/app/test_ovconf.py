@@ -122,19 +122,19 @@ def test_the_log_gets_one_line_for_each(tmp_path: Path, caplog: pytest.LogCaptur
                 "batch_size": 4,
             },
             {
-                "kind": "openai",
+                "provider": "openai",
                 "model": "m",
                 "api_key": "k",
                 "base_url": "http://x/v1",
                 "dimensions": 8,
-                "batch_max": 4,
+                "batch_texts_max": 4,
             },
         ),
         (
             {"provider": "ollama", "model": "bge-m3"},
-            {"kind": "openai", "model": "bge-m3", "base_url": "http://127.0.0.1:11434/v1"},
+            {"provider": "openai", "model": "bge-m3", "base_url": "http://127.0.0.1:11434/v1"},
         ),
-        ({"provider": "Jina", "api_key": "k"}, {"kind": "jina", "api_key": "k"}),
+        ({"provider": "Jina", "api_key": "k"}, {"provider": "jina", "api_key": "k"}),
     ],
 )
 def test_an_embedder_both_have_is_taken_over(dense: dict[str, Any], ours: dict[str, Any]) -> None:
@@ -155,13 +155,13 @@ def test_an_embedder_we_do_not_have_is_named_and_ours_stays() -> None:
 def test_a_reranker_by_its_whole_endpoint_is_taken_over() -> None:
     endpoint = "https://rerank.example/compatible-api/v1/reranks"
     values, notes = read({"rerank": {"provider": "openai", "api_key": "k", "api_base": endpoint, "model": "m"}})
-    assert values == {"reranker": {"kind": "openai", "api_key": "k", "base_url": endpoint, "model": "m"}}
+    assert values == {"reranker": {"provider": "openai", "api_key": "k", "base_url": endpoint, "model": "m"}}
     assert notes == []
 
 
 def test_a_reranker_both_have_is_taken_over() -> None:
     values, _ = read({"rerank": {"provider": "cohere", "api_key": "k", "model": "rerank-v3.5", "threshold": 0.1}})
-    assert values == {"reranker": {"kind": "cohere", "api_key": "k", "model": "rerank-v3.5"}}
+    assert values == {"reranker": {"provider": "cohere", "api_key": "k", "model": "rerank-v3.5"}}
 
 
 @pytest.mark.parametrize("text", ['{"server": ', '{"server": 1}', "{1}"])
@@ -177,7 +177,7 @@ def test_a_value_that_does_not_fit_is_refused_by_its_key(tmp_path: Path) -> None
 
 def test_a_language_model_is_taken_over(tmp_path: Path) -> None:
     values, notes = read({"vlm": {"provider": "ollama", "model": "qwen2.5:7b", "max_concurrent": 32}})
-    assert values["model"] == {"kind": "openai", "model": "qwen2.5:7b", "base_url": "http://127.0.0.1:11434/v1"}
+    assert values["model"] == {"provider": "openai", "model": "qwen2.5:7b", "base_url": "http://127.0.0.1:11434/v1"}
     assert notes == ["vlm.max_concurrent has no effect here"]
     values, notes = read({"vlm": {"provider": "volcengine", "model": "m"}})
     assert "model" not in values

@@ -88,9 +88,9 @@ def ports_of(owner: Owner) -> Ports:
 
 
 @asynccontextmanager
-async def supervised(mode: str, *, stuck_s: float = 60) -> AsyncIterator[tuple[Owner, Supervisor]]:
+async def supervised(mode: str, *, heartbeat_timeout_s: float = 60) -> AsyncIterator[tuple[Owner, Supervisor]]:
     owner = Owner()
-    config = Config(worker=WorkerConfig(stuck_s=stuck_s))
+    config = Config(worker=WorkerConfig(heartbeat_timeout_s=heartbeat_timeout_s))
     arguments = [str(HERE / "fake_worker.py"), mode]
     supervisor = Supervisor(config, ports_of(owner), arguments=arguments)
     running = asyncio.ensure_future(supervisor.supervise())
@@ -124,7 +124,7 @@ async def test_a_killed_worker_is_replaced() -> None:
 
 
 async def test_a_worker_that_never_beats_is_killed_and_replaced() -> None:
-    async with supervised("mute", stuck_s=1.1) as (owner, supervisor):
+    async with supervised("mute", heartbeat_timeout_s=1.1) as (owner, supervisor):
         await owner.until("lease woken", times=2)
         assert supervisor.starts >= 2
 

@@ -17,7 +17,7 @@ KEY, ROOT = "sk-provider-key", "root-key-of-all"
 
 
 def config(**more: Any) -> Config:
-    embedder = {"kind": "openai", "api_key": KEY, "model": "m", "dimensions": 8}
+    embedder = {"provider": "openai", "api_key": KEY, "model": "m", "dimensions": 8}
     return load_config(None, data=Path("some/where"), server={"root_api_key": ROOT}, embedder=embedder, **more)
 
 
@@ -31,7 +31,7 @@ def test_the_worker_has_the_providers_keys_and_not_the_root_key() -> None:
 
 
 def test_settings_of_every_section_arrive() -> None:
-    settings = config(worker={"nice": 3}, session={"tool_output_chars_max": 7}, log={"format": "json"})
+    settings = config(worker={"nice": 3}, session={"tool_output_inline_chars_max": 7}, log={"format": "json"})
     there = worker_settings.decode_settings(worker_settings.encode_settings(settings))
     assert (there.worker, there.session, there.log) == (settings.worker, settings.session, settings.log)
 
@@ -43,9 +43,9 @@ def test_all_secrets_are_known() -> None:
 @pytest.mark.parametrize(
     "embedder",
     [
-        {"kind": "openai", "api_key": KEY},
-        {"kind": "mine", "secret_token": KEY},
-        {"kind": "openai", "base_url": f"http://me:{KEY}@host/v1"},
+        {"provider": "openai", "api_key": KEY},
+        {"provider": "mine", "secret_token": KEY},
+        {"provider": "openai", "base_url": f"http://me:{KEY}@host/v1"},
     ],
 )
 def test_no_print_of_the_settings_shows_a_key(embedder: dict[str, Any]) -> None:
@@ -55,13 +55,13 @@ def test_no_print_of_the_settings_shows_a_key(embedder: dict[str, Any]) -> None:
 
 
 def test_settings_that_are_no_secrets_stay_readable() -> None:
-    settings = Config(embedder={"kind": "openai", "batch_tokens_max": 7, "base_url": "http://host/v1"})
+    settings = Config(embedder={"provider": "openai", "batch_tokens_max": 7, "base_url": "http://host/v1"})
     assert settings.embedder.model_extra == {"batch_tokens_max": 7, "base_url": "http://host/v1"}
 
 
 @pytest.mark.parametrize("section", ["embedder", "server"])
 def test_a_refused_setting_does_not_quote_a_key(section: str) -> None:
-    values: dict[str, Any] = {"embedder": {"kind": ["a"], "api_key": KEY}, "server": {"port": "x", "root_key": KEY}}
+    values: dict[str, Any] = {"embedder": {"provider": ["a"], "api_key": KEY}, "server": {"port": "x", "root_key": KEY}}
     with pytest.raises(Invalid) as refused:
         load_config(None, **{section: values[section]})
     assert KEY not in str(refused.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import sys
 import tomllib
@@ -18,6 +19,7 @@ POINTS = [
     for group, lines in PROJECT.get("entry-points", {}).items()
     for name, value in lines.items()
 ]
+CONFIGURABLE = [p for p in POINTS if p.group != "recalld.parser" and p.name != "hash"]
 # Loaded by name where they are chosen: uvloop and httptools by uvicorn, python-multipart and uvicorn by the web server.
 UNIMPORTED = {"uvloop", "httptools", "uvicorn", "python-multipart"}
 
@@ -72,3 +74,9 @@ def test_no_library_is_declared_for_nothing() -> None:
 
 def test_the_package_carries_its_type_marker() -> None:
     assert (SRC / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("point", CONFIGURABLE, ids=lambda point: f"{point.group}:{point.name}")
+def test_every_setting_of_a_plugin_is_in_the_documents(point: EntryPoint) -> None:
+    settings = inspect.signature(point.load().settings).parameters
+    assert not [name for name in settings if f"`{name}`" not in documents()]

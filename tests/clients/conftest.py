@@ -16,14 +16,14 @@ from recalld.surfaces.mcp.mount import Mcp
 from tests.live import Server, serving
 from tests.tripwire import Tripwire
 
-DEFAULTS = {"RECALLD_EMBEDDER__KIND": "static"}
+DEFAULTS = {"RECALLD_EMBEDDER__PROVIDER": "static"}
 """Strangers' programs meet recalld as it is installed."""
 
 
 @pytest.fixture
 async def http(tmp_path: Path, tripwire: Tripwire) -> AsyncIterator[httpx.AsyncClient]:
     """All routes and the tools, over an engine of their own that does its background work by itself."""
-    async with Engine.open(tmp_path / "data", embedder={"kind": "hash"}) as engine:
+    async with Engine.open(tmp_path / "data", embedder={"provider": "hash"}) as engine:
         tripwire.trips.clear()  # the wire is stretched for requests, not for making the folder
         app = create_app(engine, ServerConfig(), mounted_apps={"/mcp": Mcp})
         transport = httpx.ASGITransport(app=app)

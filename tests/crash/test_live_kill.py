@@ -154,7 +154,7 @@ class Loop:
 
 async def faults(data: Path) -> list[str]:
     """What the store's own check says."""
-    async with Engine.open(data, worker="none", embedder={"kind": "none"}) as engine:
+    async with Engine.open(data, worker="none", embedder={"provider": "none"}) as engine:
         return await engine.check()
 
 

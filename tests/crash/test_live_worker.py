@@ -21,7 +21,9 @@ ROOT = "viking://resources/notes"
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    with serving(tmp_path / "store", RECALLD_WORKER__STUCK_S="8", RECALLD_WORKER__LEASE_S="30") as running:
+    with serving(
+        tmp_path / "store", RECALLD_WORKER__HEARTBEAT_TIMEOUT_S="8", RECALLD_WORKER__LEASE_TIMEOUT_S="30"
+    ) as running:
         running.worker_other_than()
         yield running
 

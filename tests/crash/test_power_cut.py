@@ -25,7 +25,7 @@ FOLDER = {
 MESSAGES = ("My name is Ana and I live in Lisbon.", "I am allergic to peanuts.", "I prefer tea to coffee.")
 OUTPUT = "a line of output\n" * 6_000
 """Longer than what the ledger itself holds."""
-HASH = {"embedder": {"kind": "hash"}}
+HASH = {"embedder": {"provider": "hash"}}
 
 
 class PowerCut(BaseException):

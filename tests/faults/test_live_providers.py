@@ -84,7 +84,7 @@ async def server_with(folder: Path, **providers: Provider) -> AsyncIterator[Serv
     settings = {"RECALLD_MODEL__CALLS_PER_DAY_MAX": "100000", "RECALLD_MODEL__TOKENS_PER_DAY_MAX": "100000000"}
     kinds = {"embedder": "openai", "reranker": "tei", "model": "openai"}
     for part, fake in providers.items():
-        settings |= {f"RECALLD_{part.upper()}__KIND": kinds[part], f"RECALLD_{part.upper()}__BASE_URL": fake.url}
+        settings |= {f"RECALLD_{part.upper()}__PROVIDER": kinds[part], f"RECALLD_{part.upper()}__BASE_URL": fake.url}
     settings["RECALLD_EMBEDDER__MODEL"] = settings["RECALLD_MODEL__MODEL"] = "m"
     settings["RECALLD_EMBEDDER__DIMENSIONS"] = str(WIDTH)
     if "model" not in providers:
@@ -122,7 +122,7 @@ async def run_load(server: Server, idle: Server, kind: str, unharmed_ms: float =
 @asynccontextmanager
 async def resting(folder: Path) -> AsyncIterator[Server]:
     """A server nobody asks for anything but its health."""
-    async with serving(folder / "idle", RECALLD_EMBEDDER__KIND="none") as server:
+    async with serving(folder / "idle", RECALLD_EMBEDDER__PROVIDER="none") as server:
         yield server
 
 

@@ -30,7 +30,7 @@ def blas_threads() -> set[int]:
 async def test_an_application_that_embeds_the_engine_is_left_as_it_is(tmp_path: Path) -> None:
     with as_it_was():
         before = sys.getswitchinterval(), blas_threads()
-        async with Engine.open(tmp_path, embedder={"kind": "hash"}) as r:
+        async with Engine.open(tmp_path, embedder={"provider": "hash"}) as r:
             await r.write("viking://resources/a.md", "the heron stood still")
             await r.wait(timeout_s=60)
             assert (await r.find("heron")).hits

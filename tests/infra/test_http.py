@@ -80,9 +80,7 @@ async def test_keys_and_texts_quoted_by_a_provider_are_not_repeated(fault: str) 
     async with provider(fault=fault) as double:
         api = JsonApi("acme", double.url, {"Authorization": f"Bearer {LEAK}"})
         embedder = openai.plugin.make(
-            openai.plugin.settings(
-                base_url=double.url, api_key=LEAK, model="m", dimensions=8, request_deadline_s=LONG_S
-            )
+            openai.plugin.settings(base_url=double.url, api_key=LEAK, model="m", dimensions=8, request_timeout_s=LONG_S)
         )
         with pytest.raises(Upstream) as failed:
             await embedder.embed([TEXT])

@@ -151,7 +151,7 @@ def hold(seen: Seen, files: int, spare_ms: float) -> None:
 
 
 async def test_health_stays_fast_under_import_search_and_append(tmp_path: Path) -> None:
-    async with serving(tmp_path / "store", RECALLD_EMBEDDER__KIND="none") as server:
+    async with serving(tmp_path / "store", RECALLD_EMBEDDER__PROVIDER="none") as server:
         seen = await saturate(server, 1_000, finders=8, warm_s=1.5, at_least_s=3)
         hold(seen, 1_000, spare_ms=50)
         await append_and_find(server)

@@ -406,7 +406,7 @@ async def test_an_import_that_meets_a_full_disk_is_tried_again(harness: Harness,
 
 async def test_a_folder_that_is_open_is_refused_in_one_sentence(harness: Harness) -> None:
     with pytest.raises(Conflict, match="another recalld has .* open") as refused:
-        async with Engine.open(harness.folder, embedder={"kind": "none"}):
+        async with Engine.open(harness.folder, embedder={"provider": "none"}):
             pass
     assert (refused.value.code, "\n" in str(refused.value)) == ("FAILED_PRECONDITION", False)
     await harness.write("viking://resources/a.md", "the first one goes on")
@@ -414,14 +414,14 @@ async def test_a_folder_that_is_open_is_refused_in_one_sentence(harness: Harness
 
 @pytest.mark.loop_may_block  # the test itself prepares the file
 async def test_a_store_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:
-    async with Engine.open(tmp_path, embedder={"kind": "none"}, worker="none") as engine:
+    async with Engine.open(tmp_path, embedder={"provider": "none"}, worker="none") as engine:
         await engine.write("viking://resources/a.md", "heron")
     c = apsw.Connection(str(tmp_path / FILE_NAME))
     c.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}").fetchall()
     c.close()
     before = (tmp_path / FILE_NAME).read_bytes()
     with pytest.raises(Conflict, match="newer recalld") as refused:
-        async with Engine.open(tmp_path, embedder={"kind": "none"}):
+        async with Engine.open(tmp_path, embedder={"provider": "none"}):
             pass
     assert refused.value.remedy.startswith("upgrade")
     assert (tmp_path / FILE_NAME).read_bytes() == before

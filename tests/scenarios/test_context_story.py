@@ -45,7 +45,7 @@ class Agent:
 
 @pytest.fixture
 async def ana(tmp_path: Path, tripwire: Tripwire) -> AsyncIterator[Agent]:
-    async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
+    async with Engine.open(tmp_path, embedder={"provider": "none"}) as engine:
         tripwire.trips.clear()  # the wire is stretched for requests, not for making the folder
         app = create_app(engine, ServerConfig())
         async with httpx.AsyncClient(

@@ -74,7 +74,7 @@ async def filled(engine: Engine) -> Engine:
 
 @pytest.fixture
 async def http(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
+    async with Engine.open(tmp_path, embedder={"provider": "none"}) as engine:
         await filled(engine)
         app = create_app(engine, ServerConfig())
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
@@ -85,7 +85,7 @@ async def http(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def rooted(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """With keys: users and what the root key removes."""
-    async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
+    async with Engine.open(tmp_path, embedder={"provider": "none"}) as engine:
         app = create_app(engine, ServerConfig(root_api_key=KEY))
         headers = {"X-API-Key": KEY}
         transport = httpx.ASGITransport(app=app)
@@ -171,7 +171,7 @@ async def test_snapshots_are_gone_on_with_before_the_last_one(http: httpx.AsyncC
 
 @pytest.mark.parametrize("uri", ["", f"{FILES}/1.md"])
 async def test_a_history_over_mcp_says_how_to_go_on(tmp_path: Path, uri: str) -> None:
-    async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
+    async with Engine.open(tmp_path, embedder={"provider": "none"}) as engine:
         await filled(engine)
         context = ToolContext(engine, engine)
         whole = (await history.history(context, arguments.History(uri, limit=200))).split("\n")

@@ -27,7 +27,7 @@ LONG = "".join(f"line {n} of the northern gate\n" for n in range(INLINE_BYTES_MA
 
 @asynccontextmanager
 async def opened(data: Path, kind: str = "none") -> AsyncIterator[Engine]:
-    async with Engine.open(data, worker="none", embedder={"kind": kind}) as engine:
+    async with Engine.open(data, worker="none", embedder={"provider": kind}) as engine:
         yield engine
 
 
@@ -197,7 +197,7 @@ async def test_content_beyond_retention_is_deleted(data: Path) -> None:
 async def test_damaged_full_text_costs_that_part_alone_and_is_rebuilt_by_itself(
     data: Path, table: str, fill: bytes
 ) -> None:
-    async with Engine.open(data, worker="inside", embedder={"kind": "hash"}) as engine:
+    async with Engine.open(data, worker="inside", embedder={"provider": "hash"}) as engine:
         await engine.write("viking://resources/x.md", "with this everything is embedded")
         await engine.wait(timeout_s=60)
     zero_page(data, table, fill)
@@ -233,13 +233,13 @@ async def test_while_full_text_is_rebuilt_recall_says_so_and_readiness_names_it(
 
 
 async def test_damaged_vectors_are_made_again_from_what_is_there(data: Path) -> None:
-    async with Engine.open(data, worker="inside", embedder={"kind": "hash"}) as engine:
+    async with Engine.open(data, worker="inside", embedder={"provider": "hash"}) as engine:
         await engine.write("viking://resources/x.md", "with this everything is embedded")
         await engine.wait(timeout_s=60)
         vectors = (await engine.usage()).vectors
         assert vectors > 30
     zero_page(data, "vector", b"\xa5")
-    async with Engine.open(data, worker="inside", embedder={"kind": "hash"}) as engine:
+    async with Engine.open(data, worker="inside", embedder={"provider": "hash"}) as engine:
         answer = await engine.find("lorem ipsum")
         assert (answer.degraded, bool(answer.hits)) == (("vectors",), True)
         await engine._housekeeping.round()
@@ -251,7 +251,7 @@ async def test_damaged_vectors_are_made_again_from_what_is_there(data: Path) -> 
 
 @pytest.mark.parametrize("table", ["fts_data", "vector"])
 async def test_a_repair_leaves_a_consistent_store(data: Path, table: str) -> None:
-    async with Engine.open(data, worker="inside", embedder={"kind": "hash"}) as engine:
+    async with Engine.open(data, worker="inside", embedder={"provider": "hash"}) as engine:
         await engine.write("viking://resources/x.md", "with this everything is embedded")
         await engine.wait(timeout_s=60)
     zero_page(data, table, b"\xa5")
@@ -277,7 +277,7 @@ def damage_inside(data: Path, name: str, fill: bytes = b"\xa5") -> None:
 @pytest.fixture
 async def embedded(tmp_path: Path) -> Path:
     """A closed store with files, directories, talk and their vectors."""
-    async with Engine.open(tmp_path / "data", worker="inside", embedder={"kind": "hash"}) as engine:
+    async with Engine.open(tmp_path / "data", worker="inside", embedder={"provider": "hash"}) as engine:
         for n in range(60):
             await engine.write(
                 f"viking://resources/d{n % 3}/f{n}.md", f"# file {n}\nuniqueword{n} lorem ipsum dolor " * 8
@@ -319,7 +319,7 @@ async def test_a_damaged_derived_table_degrades_and_is_made_again_by_itself(
 ) -> None:
     before = await rows_in(embedded)
     where(embedded, table)
-    async with Engine.open(embedded, worker="inside", embedder={"kind": "hash"}) as engine:
+    async with Engine.open(embedded, worker="inside", embedder={"provider": "hash"}) as engine:
         answers = [await engine.find(f"uniqueword{n}") for n in range(60)]
         assert ("catalog",) in {answer.degraded for answer in answers}
         assert table == "chunk" or all(answer.hits for answer in answers)
@@ -337,7 +337,7 @@ async def test_a_damaged_derived_table_degrades_and_is_made_again_by_itself(
 async def test_a_damaged_index_of_a_table_degrades_and_is_made_again_by_itself(embedded: Path, index: str) -> None:
     before = await rows_in(embedded)
     zero_page(embedded, index)
-    async with Engine.open(embedded, worker="inside", embedder={"kind": "hash"}) as engine:
+    async with Engine.open(embedded, worker="inside", embedder={"provider": "hash"}) as engine:
         with suppress(Corrupt):
             answer = await engine.find("uniqueword7")
             assert answer.hits or answer.degraded == ("catalog",)
@@ -358,7 +358,7 @@ async def test_a_salvage_that_was_killed_goes_on_at_the_next_start(embedded: Pat
     async with opened(embedded, "hash") as engine:
         assert (await engine.find("uniqueword7")).degraded == ("catalog",)
         assert "chunks" in (await engine.readiness()).checks["catalog"]
-    async with Engine.open(embedded, worker="inside", embedder={"kind": "hash"}) as engine:
+    async with Engine.open(embedded, worker="inside", embedder={"provider": "hash"}) as engine:
         await until(engine, lambda checks: checks["catalog"] == "ok", engine._housekeeping.round)
         await engine.wait(timeout_s=60)
         assert await rows_of(engine) == before
@@ -393,7 +393,7 @@ async def test_purged_text_is_in_no_file_of_the_data_folder(tmp_path: Path) -> N
         return {f"{p.name} {w!r}" for p in files for w in words if w in p.read_bytes().lower()}
 
     async with Engine.open(
-        tmp_path / "data", worker="inside", embedder={"kind": "hash"}, storage={"history_keep_days": 0}
+        tmp_path / "data", worker="inside", embedder={"provider": "hash"}, storage={"history_retention_days": 0}
     ) as engine:
         for n in range(40):
             await engine.write(f"viking://resources/kept{n}.md", f"kept words {n} " * 100)

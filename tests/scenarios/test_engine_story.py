@@ -16,7 +16,7 @@ async def test_messages_imports_and_files_are_there_after_a_restart(tmp_path: Pa
         tmp_path / "data",
         plant(tmp_path / "docs", {"refunds.md": "# Refunds\n\nThe window is thirty days.\n"}),
     )
-    async with Engine.open(data, embedder={"kind": "hash"}) as r:
+    async with Engine.open(data, embedder={"provider": "hash"}) as r:
         tripwire.trips.clear()  # the wire is stretched for verbs, not for making the folder
         await r.sessions.append("monday", [{"role": "user", "content": DECISION}])
         await r.sessions.commit("monday")
@@ -24,7 +24,7 @@ async def test_messages_imports_and_files_are_there_after_a_restart(tmp_path: Pa
         await r.write("viking://~/memories/preferences/tea.md", "Ana prefers oolong.")
         await r.wait(timeout_s=60)
         assert (added.result or {})["status"] == "success"
-    async with Engine.open(data, embedder={"kind": "hash"}) as r:
+    async with Engine.open(data, embedder={"provider": "hash"}) as r:
         tripwire.trips.clear()
         first = {q: str((await r.find(q)).hits[0].uri) for q in ("Lisbon in March", "refund window", "oolong")}
         assert first["Lisbon in March"].startswith("viking://user/default/memories/events/")
@@ -37,11 +37,11 @@ async def test_messages_imports_and_files_are_there_after_a_restart(tmp_path: Pa
 
 
 async def test_work_left_at_closing_is_done_at_the_next_opening(tmp_path: Path, tripwire: Tripwire) -> None:
-    async with Engine.open(tmp_path, embedder={"kind": "none"}, worker="none") as r:
+    async with Engine.open(tmp_path, embedder={"provider": "none"}, worker="none") as r:
         tripwire.trips.clear()
         await r.sessions.append("monday", [{"role": "user", "content": DECISION}])
         task_id = (await r.sessions.commit("monday")).task_id
-    async with Engine.open(tmp_path, embedder={"kind": "none"}) as r:
+    async with Engine.open(tmp_path, embedder={"provider": "none"}) as r:
         tripwire.trips.clear()
         await r.wait(timeout_s=60)
         assert (await r.tasks.get(task_id)).status == "completed"

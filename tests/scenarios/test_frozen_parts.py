@@ -31,11 +31,11 @@ READERS, WAITING_MAX = 2, 256
 @asynccontextmanager
 async def client_at(folder: Path, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A store with one file, and routes over it."""
-    settings.setdefault("embedder", {"kind": "hash"})
-    server = {"recall_deadline_s": DEADLINE_S}
-    async with Engine.open(folder, server=server, storage={"readers": READERS}, **settings) as engine:
+    settings.setdefault("embedder", {"provider": "hash"})
+    server = {"search_timeout_s": DEADLINE_S}
+    async with Engine.open(folder, server=server, storage={"reader_connections": READERS}, **settings) as engine:
         await engine.write(HERON, "the heron stood still by the water", wait=True)
-        app = create_app(engine, ServerConfig(recall_deadline_s=DEADLINE_S))
+        app = create_app(engine, ServerConfig(search_timeout_s=DEADLINE_S))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30) as http:
             yield http
@@ -71,7 +71,7 @@ async def finds(http: httpx.AsyncClient, route: str = "find") -> tuple[list[str]
 
 async def test_the_querys_embedding(tmp_path: Path) -> None:
     async with provider() as fake:
-        embedder = {"kind": "openai", "base_url": fake.url, "model": "m", "dimensions": WIDTH, "deadline_s": 0.2}
+        embedder = {"provider": "openai", "base_url": fake.url, "model": "m", "dimensions": WIDTH, "timeout_s": 0.2}
         async with client_at(tmp_path, embedder=embedder) as http:
             fake.fault = "hang"
             assert await finds(http) == ([HERON], "embedder")
@@ -80,7 +80,7 @@ async def test_the_querys_embedding(tmp_path: Path) -> None:
 async def test_the_reranker(tmp_path: Path) -> None:
     async with (
         provider(fault="hang") as fake,
-        client_at(tmp_path, reranker={"kind": "tei", "base_url": fake.url, "deadline_s": 0.2}) as http,
+        client_at(tmp_path, reranker={"provider": "tei", "base_url": fake.url, "timeout_s": 0.2}) as http,
     ):
         assert await finds(http, "search") == ([HERON], "reranker")
 
@@ -106,7 +106,9 @@ async def test_the_stores_reads(tmp_path: Path) -> None:
 
 
 async def test_reads_beyond_the_queue_get_busy_at_once(tmp_path: Path) -> None:
-    async with Engine.open(tmp_path, embedder={"kind": "none"}, worker="none", storage={"readers": READERS}) as engine:
+    async with Engine.open(
+        tmp_path, embedder={"provider": "none"}, worker="none", storage={"reader_connections": READERS}
+    ) as engine:
         await engine.write(HERON, "the heron stood still by the water")
         with frozen(readers._ReaderPool, "_run"):
             reads = [asyncio.ensure_future(engine.stat(HERON)) for _ in range(READERS + WAITING_MAX + 5)]
@@ -129,7 +131,9 @@ async def test_a_cancelled_search_leaves_the_catalog_consistent(
         thaw.wait(30)
         return page
 
-    async with Engine.open(tmp_path, embedder={"kind": "none"}, worker="none", storage={"readers": READERS}) as engine:
+    async with Engine.open(
+        tmp_path, embedder={"provider": "none"}, worker="none", storage={"reader_connections": READERS}
+    ) as engine:
         await engine.write(HERON, "the heron stood still by the water")
         monkeypatch.setattr(catalog, "chunks_after", slow)
         first = asyncio.ensure_future(engine.find("heron"))

@@ -52,7 +52,7 @@ class Client:
 
 @pytest.fixture
 async def client(tmp_path: Path, tripwire: Tripwire) -> AsyncIterator[Client]:
-    async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
+    async with Engine.open(tmp_path, embedder={"provider": "none"}) as engine:
         tripwire.trips.clear()  # the wire is stretched for requests, not for making the folder
         app = create_app(engine, ServerConfig())
         transport = httpx.ASGITransport(app=app)

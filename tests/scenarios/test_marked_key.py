@@ -63,9 +63,9 @@ async def _let_go(fake: Provider) -> None:
 
 def settings(fake: Provider, **kinds: str) -> dict[str, Any]:
     """All three providers played by the fake, with the key."""
-    common = {"base_url": fake.url, "api_key": KEY, "request_deadline_s": 0.3, "deadline_s": 0.3}
+    common = {"base_url": fake.url, "api_key": KEY, "request_timeout_s": 0.3, "timeout_s": 0.3}
     more = {"embedder": {"model": "m", "dimensions": WIDTH}, "reranker": {}, "model": {"model": "m"}}
-    return {port: {"kind": kind, **common, **more[port]} for port, kind in (USUAL | kinds).items()}
+    return {port: {"provider": kind, **common, **more[port]} for port, kind in (USUAL | kinds).items()}
 
 
 Act = Callable[[Recalld, Path], Any]
@@ -341,17 +341,17 @@ def place(
     (keys / "model.key").write_text(KEY)
     with broken(fault) as fake:
         (tmp_path / "recalld.toml").write_text(
-            f'[reranker]\nkind = "tei"\nbase_url = "{fake.url}"\napi_key = "{KEY}"\nrequest_deadline_s = 0.3\n'
-            f'[model]\nkind = "openai"\nmodel = "m"\nbase_url = "{fake.url}"\napi_key_file = "{keys}/model.key"\n'
-            "request_deadline_s = 0.3\n"
+            f'[reranker]\nprovider = "tei"\nbase_url = "{fake.url}"\napi_key = "{KEY}"\nrequest_timeout_s = 0.3\n'
+            f'[model]\nprovider = "openai"\nmodel = "m"\nbase_url = "{fake.url}"\napi_key_file = "{keys}/model.key"\n'
+            "request_timeout_s = 0.3\n"
         )
         environment = {
-            "RECALLD_EMBEDDER__KIND": "openai",
+            "RECALLD_EMBEDDER__PROVIDER": "openai",
             "RECALLD_EMBEDDER__MODEL": "m",
             "RECALLD_EMBEDDER__DIMENSIONS": str(WIDTH),
             "RECALLD_EMBEDDER__BASE_URL": fake.url,
             "RECALLD_EMBEDDER__API_KEY": KEY,
-            "RECALLD_EMBEDDER__REQUEST_DEADLINE_S": "0.3",
+            "RECALLD_EMBEDDER__REQUEST_TIMEOUT_S": "0.3",
             "RECALLD_SERVER__ROOT_API_KEY": f"root{MARK}",
             "RECALLD_LOG__LEVEL": "debug",
         }
@@ -466,7 +466,7 @@ def test_the_tools_on_stdin_show_no_key(tmp_path: Path) -> None:
     calls = [("health", {}), ("write", {"uri": NOTE, "content": TEXT}), ("find", {"query": "heron"}), ("nothing", {})]
     with broken("quotes 401") as fake:
         settings = {
-            "KIND": "openai", "MODEL": "m", "DIMENSIONS": str(WIDTH), "BASE_URL": fake.url, "API_KEY": KEY,
+            "PROVIDER": "openai", "MODEL": "m", "DIMENSIONS": str(WIDTH), "BASE_URL": fake.url, "API_KEY": KEY,
         }  # fmt: skip
         messages = message(1, "initialize", **client) + '{"jsonrpc":"2.0","method":"notifications/initialized"}\n'
         messages += "".join(message(n, "tools/call", name=t, arguments=a) for n, (t, a) in enumerate(calls, 2))

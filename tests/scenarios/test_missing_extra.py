@@ -23,7 +23,7 @@ async def test_a_missing_extra_is_logged_in_one_line_and_fails_no_job(
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(module, "find_spec", lambda _: None)
     kind = module.plugin.name  # type: ignore[attr-defined]
-    async with harness_at(tmp_path, embedder={"kind": kind}) as harness:
+    async with harness_at(tmp_path, embedder={"provider": kind}) as harness:
         keeper = Housekeeping(harness.ports, harness.engine.config, Watchdog())
         for _ in range(3):
             await keeper.round()

@@ -44,7 +44,7 @@ def says(request: ReceivedRequest) -> str:
 
 @asynccontextmanager
 async def harness_with(folder: Path, fake: Provider, **more: Any) -> AsyncIterator[Harness]:
-    section = {"kind": "openai", "base_url": fake.url, "model": "m", "deadline_s": 5.0, **more}
+    section = {"provider": "openai", "base_url": fake.url, "model": "m", "timeout_s": 5.0, **more}
     async with harness_at(folder, model=section) as harness:
         yield harness
 
@@ -128,7 +128,7 @@ async def test_tiers_written_by_a_caller_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_extractive_tiers_stand_during_an_outage_and_are_replaced_after_it(tmp_path: Path, fault: str) -> None:
     async with provider(says=says, fault=fault) as fake:
-        async with harness_with(tmp_path, fake, deadline_s=0.2) as harness:
+        async with harness_with(tmp_path, fake, timeout_s=0.2) as harness:
             await harness.write(HERON, "The heron stood still by the water.")
             await harness.append("s", FACT)
             did = await harness.commit("s")
@@ -270,7 +270,7 @@ async def test_costs_show_calls_and_tokens(tmp_path: Path) -> None:
 
 
 async def test_an_embedder_behind_a_network_is_counted_too(tmp_path: Path) -> None:
-    section = {"kind": "openai", "model": "e", "dimensions": 32}
+    section = {"provider": "openai", "model": "e", "dimensions": 32}
     async with provider() as fake, harness_at(tmp_path, embedder={**section, "base_url": fake.url}) as harness:
         await harness.write(HERON, "The heron stood still.")
         await harness.settle()

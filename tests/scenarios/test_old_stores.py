@@ -59,7 +59,7 @@ async def test_a_store_of_an_earlier_commit_opens_migrates_and_answers(commit: s
     environment = {**inherited, "PYTHONPATH": str(tmp_path / "src")}
     subprocess.run([sys.executable, "-c", WRITE, str(data)], env=environment, cwd=tmp_path, check=True, timeout=120)
     for start in range(2):
-        async with Engine.open(data, worker="inside", embedder={"kind": "hash"}) as engine:
+        async with Engine.open(data, worker="inside", embedder={"provider": "hash"}) as engine:
             for n in range(5):
                 assert (await engine.read(f"viking://resources/f{n}.md")).endswith("lorem ipsum")
                 assert (await engine.find(f"uniqueword{n}")).hits[0].uri.name == f"f{n}.md"
@@ -84,10 +84,10 @@ STORES = sorted(Path(__file__).with_name("old_stores").glob("*.tar.xz"))
 async def test_a_packed_store_of_a_former_commit_opens_answers_and_does_its_jobs(packed: Path, tmp_path: Path) -> None:
     with tarfile.open(packed) as archive:
         archive.extractall(tmp_path, filter="data")
-    async with Engine.open(tmp_path / "data", worker="none", embedder={"kind": "hash"}) as engine:
+    async with Engine.open(tmp_path / "data", worker="none", embedder={"provider": "hash"}) as engine:
         waiting = {q.kind for q in await engine.queues() if q.pending}
         assert waiting >= {"shape", "extract", "purge"}
-    async with Engine.open(tmp_path / "data", worker="inside", embedder={"kind": "hash"}) as engine:
+    async with Engine.open(tmp_path / "data", worker="inside", embedder={"provider": "hash"}) as engine:
         await engine.wait(timeout_s=60)
         assert not any(q.pending or q.running or q.dead for q in await engine.queues())
         assert {t.status for t in await engine.tasks.list()} == {TaskStatus.COMPLETED}

@@ -22,7 +22,7 @@ DOCS = "viking://resources/docs"
 
 @pytest.fixture
 async def http(tmp_path: Any, tripwire: Tripwire) -> Any:
-    async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
+    async with Engine.open(tmp_path, embedder={"provider": "none"}) as engine:
         tripwire.trips.clear()
         app = create_app(engine, ServerConfig(), mounted_apps={"/mcp": Mcp})
         transport = httpx.ASGITransport(app=app)

@@ -52,7 +52,7 @@ STRICT: list[tuple[str, str, dict[str, Any]]] = [
 
 
 async def test_a_strict_server_refuses_such_a_filter(tmp_path: Path) -> None:
-    kind = {"kind": "none"}
+    kind = {"provider": "none"}
     async with Engine.open(tmp_path, worker="none", embedder=kind, search={"strict_filters": True}) as engine:
         app = create_app(engine, ServerConfig())
         transport = httpx.ASGITransport(app=app)

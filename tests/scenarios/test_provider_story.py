@@ -23,7 +23,7 @@ FAULTS = ["hang", "trickle", "reset", "garbage", "dimensions", "huge", "401", "4
 
 
 def behind(fake: Provider, **more: Any) -> dict[str, Any]:
-    return {"kind": "openai", "base_url": fake.url, "model": "m", "dimensions": WIDTH, "deadline_s": 5.0, **more}
+    return {"provider": "openai", "base_url": fake.url, "model": "m", "dimensions": WIDTH, "timeout_s": 5.0, **more}
 
 
 async def wrote(harness: Harness) -> None:
@@ -42,7 +42,7 @@ async def test_vectors_come_from_the_provider_and_are_found_by_meaning(tmp_path:
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_recall_answers_and_reports_any_embedder_fault(tmp_path: Path, fault: str) -> None:
-    async with provider() as fake, harness_at(tmp_path, embedder=behind(fake, deadline_s=0.3)) as harness:
+    async with provider() as fake, harness_at(tmp_path, embedder=behind(fake, timeout_s=0.3)) as harness:
         await wrote(harness)
         fake.fault = fault
         for _ in range(3):
@@ -82,7 +82,7 @@ async def test_missing_vectors_are_embedded_after_the_outage(tmp_path: Path) -> 
 async def test_a_search_takes_a_second_look_and_a_find_does_not(tmp_path: Path) -> None:
     async with (
         provider() as fake,
-        harness_at(tmp_path, reranker={"kind": "tei", "base_url": fake.url, "deadline_s": 5.0}) as harness,
+        harness_at(tmp_path, reranker={"provider": "tei", "base_url": fake.url, "timeout_s": 5.0}) as harness,
     ):
         await wrote(harness)
         await harness.engine.find("the heron stood")
@@ -96,23 +96,23 @@ async def test_a_search_takes_a_second_look_and_a_find_does_not(tmp_path: Path) 
 
 async def test_a_setting_that_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match=r"embedder.*dimension"):
-        async with harness_at(tmp_path, embedder={"kind": "openai", "model": "m", "dimension": 8}):
+        async with harness_at(tmp_path, embedder={"provider": "openai", "model": "m", "dimension": 8}):
             pass
 
 
 @pytest.mark.loop_may_block  # no loop here: settings are read before one runs
 def test_a_key_may_lie_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("secret\n")
-    config = load_config(None, embedder={"kind": "openai", "api_key_file": str(tmp_path / "key")})
+    config = load_config(None, embedder={"provider": "openai", "api_key_file": str(tmp_path / "key")})
     assert config.embedder.options() == {"api_key": "secret"}
     with pytest.raises(Invalid, match="api_key_file cannot be read"):
-        load_config(None, embedder={"kind": "openai", "api_key_file": str(tmp_path / "nowhere")})
+        load_config(None, embedder={"provider": "openai", "api_key_file": str(tmp_path / "nowhere")})
 
 
 async def test_questions_and_second_looks_stop_at_their_days_budget_and_are_counted(tmp_path: Path) -> None:
     async with provider() as fake:
         first = behind(fake, calls_per_day_max=8)
-        second = {"kind": "tei", "base_url": fake.url, "deadline_s": 5.0, "calls_per_day_max": 2}
+        second = {"provider": "tei", "base_url": fake.url, "timeout_s": 5.0, "calls_per_day_max": 2}
         root = Caller(role=Role.ROOT)
         async with Engine.open(tmp_path, embedder=first, reranker=second, caller=root) as engine:
             keeper = Housekeeping(engine._ports, engine.config, Watchdog())

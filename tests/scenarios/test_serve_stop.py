@@ -18,7 +18,7 @@ from bench import corpus
 from tests.live import Gone, Line, Server, doctor, launch, serving
 
 SHUTDOWN_S = 10.0
-"""The default of ``server.shutdown_s``; the worker and the store may take a little longer."""
+"""The default of ``server.shutdown_timeout_s``; the worker and the store may take a little longer."""
 
 
 @dataclass(slots=True)
@@ -125,7 +125,7 @@ def test_a_request_under_way_is_answered(tmp_path: Path) -> None:
 
 
 def test_a_client_that_never_ends_its_request_does_not_hold_the_end_up(tmp_path: Path) -> None:
-    with serving(tmp_path / "store", RECALLD_SERVER__SHUTDOWN_S="1") as server:
+    with serving(tmp_path / "store", RECALLD_SERVER__SHUTDOWN_TIMEOUT_S="1") as server:
         with socket.create_connection(("127.0.0.1", server.port)) as half:
             half.sendall(b"POST /api/v1/sessions/s/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
             assert server.line().ask("GET", "/health").status == 200

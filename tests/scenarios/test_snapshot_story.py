@@ -53,7 +53,7 @@ class Client:
 
 @pytest.fixture
 async def client(tmp_path: Path, tripwire: Tripwire) -> AsyncIterator[Client]:
-    async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
+    async with Engine.open(tmp_path, embedder={"provider": "none"}) as engine:
         tripwire.trips.clear()  # the wire is stretched for requests, not for making the folder
         app = create_app(engine, ServerConfig())
         transport = httpx.ASGITransport(app=app)
@@ -152,7 +152,7 @@ async def test_refusals_have_the_wires_codes(client: Client) -> None:
 async def test_snapshots_are_there_after_a_restart(tmp_path: Path, tripwire: Tripwire) -> None:
     oids = []
     for turn in range(2):
-        async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
+        async with Engine.open(tmp_path, embedder={"provider": "none"}) as engine:
             tripwire.trips.clear()
             app = create_app(engine, ServerConfig())
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as http:

@@ -19,7 +19,7 @@ from tests.python_api import python_api
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Recalld]:
-    with blocking.open(tmp_path / "store", embedder={"kind": "none"}) as store:
+    with blocking.open(tmp_path / "store", embedder={"provider": "none"}) as store:
         yield store
 
 
@@ -57,9 +57,9 @@ def test_messages_are_found_before_the_session_commit(store: Recalld) -> None:
 
 
 def test_stored_content_is_there_after_reopening(tmp_path: Path) -> None:
-    with blocking.open(tmp_path, embedder={"kind": "none"}) as store:
+    with blocking.open(tmp_path, embedder={"provider": "none"}) as store:
         store.write("viking://resources/a.md", "once")
-    with blocking.open(tmp_path, embedder={"kind": "none"}) as store:
+    with blocking.open(tmp_path, embedder={"provider": "none"}) as store:
         assert store.read("viking://resources/a.md") == "once"
 
 
@@ -89,12 +89,12 @@ def test_many_threads_write_at_once(store: Recalld) -> None:
 def test_a_folder_is_open_in_one_place_at_a_time(store: Recalld, tmp_path: Path) -> None:
     loops = [t.name for t in threading.enumerate()].count("recalld-blocking")
     with pytest.raises(Conflict):
-        blocking.open(tmp_path / "store", embedder={"kind": "none"})
+        blocking.open(tmp_path / "store", embedder={"provider": "none"})
     assert [t.name for t in threading.enumerate()].count("recalld-blocking") == loops
 
 
 def test_a_closed_store_says_so(tmp_path: Path) -> None:
-    store = blocking.open(tmp_path, embedder={"kind": "none"})
+    store = blocking.open(tmp_path, embedder={"provider": "none"})
     store.close()
     store.close()
     with pytest.raises(Closed):

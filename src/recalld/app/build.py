@@ -55,8 +55,8 @@ async def open_ports(config: Config) -> AsyncIterator[PrimaryPorts]:
             config.folder,
             blobs=blobs,
             clock=SystemClock(),
-            readers=config.storage.readers,
-            reserve_bytes=config.storage.reserve_mb << 20,
+            readers=config.storage.reader_connections,
+            reserve_bytes=config.storage.reserve_mib << 20,
             policies=POLICIES,
         )
         stack.push_async_callback(ledger.close)
@@ -132,7 +132,7 @@ def _ports(config: Config, stack: AsyncExitStack, ledger: SqliteLedger, jobs: Jo
         uploads=config.folder / UPLOADS,
         linger_s=embedder.linger_s if isinstance(embedder, ResilientEmbedder) else no_linger,
         session_policy=_session_policy(config),
-        deadlines=Deadlines(config.embedder.deadline_s, config.reranker.deadline_s),
+        deadlines=Deadlines(config.embedder.timeout_s, config.reranker.timeout_s),
         strict_filters=config.search.strict_filters,
         writer=writer,
         costs=CostPolicy(
@@ -148,32 +148,32 @@ def _ports(config: Config, stack: AsyncExitStack, ledger: SqliteLedger, jobs: Jo
 def _session_policy(config: Config) -> SessionPolicy:
     chosen, usual = config.session, SessionPolicy()
     return SessionPolicy(
-        chosen.tool_output_chars_max,
-        chosen.tool_preview_chars,
-        chosen.turn_output_chars_max,
-        preview_chars_min=min(usual.preview_chars_min, chosen.tool_preview_chars),
+        chosen.tool_output_inline_chars_max,
+        chosen.tool_output_preview_chars,
+        chosen.tool_output_inline_chars_per_turn_max,
+        preview_chars_min=min(usual.preview_chars_min, chosen.tool_output_preview_chars),
         auto_commit=chosen.auto_commit,
     )
 
 
 def _embedder(config: Config) -> Embedder | None:
     section = config.embedder
-    embedder: Embedder | None = make("embedder", section.kind, section.options())
-    if embedder is None or not load("embedder", section.kind).remote:
+    embedder: Embedder | None = make("embedder", section.provider, section.options())
+    if embedder is None or not load("embedder", section.provider).remote:
         return embedder
     client, meter = _around("embedder", embedder.name, "question", section)
     return ResilientEmbedder(
-        embedder, client, meter, SystemClock(), deadline_s=section.deadline_s, bulk_deadline_s=BULK_DEADLINE_S
+        embedder, client, meter, SystemClock(), deadline_s=section.timeout_s, bulk_deadline_s=BULK_DEADLINE_S
     )
 
 
 def _reranker(config: Config) -> Reranker | None:
     section = config.reranker
-    reranker: Reranker | None = make("reranker", section.kind, section.options())
-    if reranker is None or not load("reranker", section.kind).remote:
+    reranker: Reranker | None = make("reranker", section.provider, section.options())
+    if reranker is None or not load("reranker", section.provider).remote:
         return reranker
     client, meter = _around("reranker", reranker.name, "rerank", section)
-    return ResilientReranker(reranker, client, meter, deadline_s=section.deadline_s)
+    return ResilientReranker(reranker, client, meter, deadline_s=section.timeout_s)
 
 
 def _around(
@@ -187,14 +187,14 @@ def _around(
 def _model(config: Config) -> tuple[Model, Writer | None]:
     """What writes at once, and the language model that betters it later."""
     section = config.model
-    if not load("model", section.kind).remote:
-        return make("model", section.kind, section.options()), None
-    inner: Writer = make("model", section.kind, section.options())
+    if not load("model", section.provider).remote:
+        return make("model", section.provider, section.options()), None
+    inner: Writer = make("model", section.provider, section.options())
     resilient = ResilientModel(
         inner,
         ResilientClient(f"model {inner.name}", SystemClock()),
-        deadline_s=section.deadline_s,
-        calls_max=config.worker.model_calls_max,
+        deadline_s=section.timeout_s,
+        calls_max=config.worker.concurrent_model_calls_max,
     )
     return make("model", "extractive", {}), resilient
 

@@ -26,11 +26,12 @@ from recalld.rules import origin
 from recalld.rules.encoding import settings_text
 
 from .ovconf import is_ovconf, settings_of
+from .renamed_settings import with_new_names
 
 AuthMode = Literal["dev", "api_key", "trusted"]
 _log = logging.getLogger("recalld.config")
 _STRICT = ConfigDict(frozen=True, extra="forbid")
-_NORMAL: dict[str, Callable[[Any], Any]] = {
+_NORMALIZE: dict[str, Callable[[Any], Any]] = {
     "cors_origins": origin.cors_origins,
     "allowed_hosts": origin.allowed_hosts,
     "trusted_proxies": origin.trusted_proxies,
@@ -39,64 +40,45 @@ _NORMAL: dict[str, Callable[[Any], Any]] = {
 
 
 class ServerConfig(BaseModel):
-    """Where it listens and how long it may think."""
+    """Address, access and limits of the server."""
 
     model_config = _STRICT
 
     host: str = Field(
         "127.0.0.1",
-        description="address to listen on; auth_mode dev, and trusted without a root key, take loopback only",
+        description="address to listen on; auth_mode dev, and trusted without a root key, allow loopback only",
     )
     port: int = Field(1933, ge=0, le=65535, description="TCP port; 0 picks a free one")
     auth_mode: AuthMode | None = Field(
         None,
-        description="who asks: dev (headers, unproved), api_key (a key for every user) or trusted (a gateway's headers); "
-        "if left out: api_key where a root key is set, else dev",
+        description="how callers authenticate: dev (headers, unverified), api_key (a key per user) or trusted (headers of "
+        "a gateway); default: api_key if a root key is set, else dev",
     )
-    root_api_key: SecretStr | None = Field(
-        None, description="the key that administers accounts; at least one character"
-    )
-    root_api_key_file: Path | None = Field(None, description="a file that holds the root key instead")
-    recall_deadline_s: float = Field(2.0, gt=0, le=60, description="a find answers within this, complete or degraded")
-    request_deadline_s: float = Field(
-        30.0, gt=0, le=600, description="any other request that does not wait answers within this"
-    )
-    wait_deadline_s: float = Field(
-        1800.0, gt=0, le=86400, description="a request that waits for background work answers within this"
-    )
+    root_api_key: SecretStr | None = Field(None, description="key that administers accounts")
+    root_api_key_file: Path | None = Field(None, description="file that contains the root key")
+    search_timeout_s: float = Field(2.0, gt=0, le=60, description="limit of a search, complete or degraded")
+    request_timeout_s: float = Field(30.0, gt=0, le=600, description="limit of requests that do not wait for jobs")
+    wait_timeout_s: float = Field(1800.0, gt=0, le=86400, description="limit of requests that wait for jobs")
     connections_max: int = Field(
-        1000, ge=8, le=100_000, description="connections at once; fewer where the system allows fewer open files"
+        1000, ge=8, le=100_000, description="open connections; fewer if the system allows fewer open files"
     )
-    connections_per_address_max: int = Field(
-        256, ge=1, le=100_000, description="connections at once from one address that is not this machine's own"
-    )
-    upload_waiting_bytes_max: int = Field(
-        2 * 1024**3, ge=1, description="bytes of uploads that one user may have waiting to be imported"
-    )
-    shutdown_s: float = Field(10.0, gt=0, le=300, description="how long open requests may finish after SIGTERM")
-    one_processor: bool = Field(
-        True, description="the server's own threads share one processor, which costs a third less; its worker uses any"
-    )
-    cors_origins: tuple[str, ...] = Field(
-        (), description="web origins that may call from a browser, such as https://app.example.com or app://obsidian.md"
-    )
+    connections_per_address_max: int = Field(256, ge=1, le=100_000, description="open connections per remote address")
+    pending_upload_bytes_per_user_max: int = Field(2 * 1024**3, ge=1, description="uploads not yet imported")
+    shutdown_timeout_s: float = Field(10.0, gt=0, le=300, description="limit of open requests after SIGTERM")
+    pin_cpu: bool = Field(True, description="pin the server's threads to one CPU; the worker is not pinned")
+    cors_origins: tuple[str, ...] = Field((), description="web origins allowed to call from a browser")
     allowed_hosts: tuple[str, ...] = Field(
-        (), description="host names the server answers to beside loopback names; with keys, any name if left out"
+        (), description="accepted host names besides loopback names; if empty and keys are required, any name"
     )
-    public_url: str = Field(
-        "", description="address under which clients reach the server, for links such as those of download tickets"
-    )
+    public_url: str = Field("", description="public address, used in links such as download tickets")
     trusted_proxies: tuple[str, ...] = Field(
-        (), description="addresses or networks of proxies whose forwarded headers say how the server was reached"
+        (), description="addresses or networks of proxies whose forwarded headers are trusted"
     )
-    metrics: bool = Field(
-        True, description="GET /metrics answers figures for Prometheus, to anybody who reaches the port"
-    )
+    metrics: bool = Field(True, description="serve Prometheus metrics at GET /metrics, without a key")
 
     @model_validator(mode="before")
     @classmethod
-    def _settle(cls, fields: Any) -> Any:
-        """Read the root key from its file."""
+    def _load_root_key(cls, fields: Any) -> Any:
         if not isinstance(fields, dict):
             return fields
         values = dict(fields)
@@ -109,32 +91,32 @@ class ServerConfig(BaseModel):
 
     @field_validator("cors_origins", "allowed_hosts", "trusted_proxies", "public_url")
     @classmethod
-    def _normal(cls, value: Any, info: ValidationInfo) -> Any:
-        """Names in their normal form, so that they can be compared."""
+    def _normalize(cls, value: Any, info: ValidationInfo) -> Any:
+        """Comparable forms of names and addresses."""
         try:
-            return _NORMAL[info.field_name or ""](value) if value else value
+            return _NORMALIZE[info.field_name or ""](value) if value else value
         except Invalid as bad:
             raise ValueError(str(bad)) from bad
 
     @property
     def mode(self) -> AuthMode:
-        """The mode that holds."""
+        """The configured mode, or its default."""
         return self.auth_mode or ("dev" if self.root_api_key is None else "api_key")
 
     @property
-    def asks_for_keys(self) -> bool:
-        """Whether every caller must bring a key: else whatever reaches the port comes in."""
+    def requires_key(self) -> bool:
+        """Whether every request needs a key. If not, every process that can connect is accepted."""
         return self.mode == "api_key" or (self.mode == "trusted" and bool(self.root_key))
 
     @property
     def root_key(self) -> str:
-        """The root key itself, "" = none. Never to be logged or shown."""
+        """The root key in clear, "" if there is none. Must not be logged or shown."""
         return "" if self.root_api_key is None else self.root_api_key.get_secret_value()
 
     @model_validator(mode="after")
     def _check(self) -> ServerConfig:
         if self.root_api_key is not None and not self.root_api_key.get_secret_value().strip():
-            raise ValueError("root_api_key is empty: leave it out, or set a key that nobody can guess")
+            raise ValueError("root_api_key is empty: remove it, or set a random key")
         return self
 
 
@@ -178,7 +160,7 @@ class _PluginConfig(BaseModel):
         return self
 
     def options(self) -> dict[str, Any]:
-        """The plugin's own settings, secrets in clear. Never to be logged or shown."""
+        """The plugin's own settings, secrets in clear. Must not be logged or shown."""
         return {
             name: value.get_secret_value() if isinstance(value, SecretStr) else value
             for name, value in (self.model_extra or {}).items()
@@ -186,96 +168,97 @@ class _PluginConfig(BaseModel):
 
 
 class EmbedderConfig(_PluginConfig):
-    """Which model turns texts into vectors."""
+    """The model that embeds texts and queries."""
 
-    kind: str = Field(
+    provider: str = Field(
         "static", description="static, minilm, e5, none (lexical only), openai, cohere, voyage, jina, gemini"
     )
-    deadline_s: float = Field(0.5, gt=0, description="a query's vector later than this is done without")
-    tokens_per_day_max: int = Field(
-        20_000_000, ge=0, description="tokens a UTC day of one behind a network; 0 = no limit"
-    )
-    calls_per_day_max: int = Field(100_000, ge=0, description="calls a UTC day of one behind a network; 0 = no limit")
+    timeout_s: float = Field(0.5, gt=0, description="limit of a query embedding; after it the search is lexical only")
+    tokens_per_day_max: int = Field(20_000_000, ge=0, description="per UTC day, remote embedders only; 0 = no limit")
+    calls_per_day_max: int = Field(100_000, ge=0, description="per UTC day, remote embedders only; 0 = no limit")
 
 
 class RerankerConfig(_PluginConfig):
-    """Which model takes a second look at the best candidates of a search."""
+    """The model that reranks the best candidates of a search."""
 
-    kind: str = Field("none", description="none, cohere, jina, voyage, tei or openai")
-    deadline_s: float = Field(1.0, gt=0, description="a second look later than this is done without")
-    tokens_per_day_max: int = Field(50_000_000, ge=0, description="tokens a UTC day; 0 = no limit")
-    calls_per_day_max: int = Field(20_000, ge=0, description="calls a UTC day; 0 = no limit")
+    provider: str = Field("none", description="none, cohere, jina, voyage, tei or openai")
+    timeout_s: float = Field(1.0, gt=0, description="limit of reranking; after it the fused order stays")
+    tokens_per_day_max: int = Field(50_000_000, ge=0, description="per UTC day; 0 = no limit")
+    calls_per_day_max: int = Field(20_000, ge=0, description="per UTC day; 0 = no limit")
 
 
 class ModelConfig(_PluginConfig):
     """What writes abstracts, overviews and memories."""
 
-    kind: str = Field(
-        "extractive", description="extractive (sentences chosen from the text itself), openai or anthropic"
+    provider: str = Field(
+        "extractive", description="extractive (sentences selected from the text), openai or anthropic"
     )
-    deadline_s: float = Field(30.0, gt=0, description="an answer later than this counts as a failure")
-    tokens_per_day_max: int = Field(200_000, ge=0, description="tokens a UTC day, in and out, of all accounts together")
-    calls_per_day_max: int = Field(2_000, ge=0, description="calls a UTC day")
+    timeout_s: float = Field(30.0, gt=0, description="limit of a call")
+    tokens_per_day_max: int = Field(200_000, ge=0, description="per UTC day, input and output, all accounts together")
+    calls_per_day_max: int = Field(2_000, ge=0, description="per UTC day")
     tokens_per_import_max: int = Field(
-        100_000, ge=0, description="tokens planned for the files of one import; further files stay extractive"
+        100_000, ge=0, description="for the files of one import; further files keep their extractive summaries"
     )
-    calls_per_import_max: int = Field(1_000, ge=0, description="calls planned for the files of one import, likewise")
+    calls_per_import_max: int = Field(1_000, ge=0, description="for the files of one import, likewise")
 
 
 class SearchConfig(BaseModel):
-    """How searches are read."""
+    """How searches are parsed."""
 
     model_config = _STRICT
 
     strict_filters: bool = Field(
-        False, description="a filter on a field that only OpenViking has is refused instead of ignored and named"
+        False,
+        description="reject filters on fields that only OpenViking supports, instead of reporting them as ignored",
     )
 
 
 class StorageConfig(BaseModel):
-    """How the embedded store runs."""
+    """The embedded store."""
 
     model_config = _STRICT
 
-    readers: int = Field(3, ge=1, le=32, description="reader connections")
-    reserve_mb: int = Field(
-        16, ge=0, le=1024, description="MiB set aside in the data folder, so that removals work on a full disk; 0: none"
+    reader_connections: int = Field(3, ge=1, le=32, description="connections for reads; scans have two more")
+    reserve_mib: int = Field(
+        16, ge=0, le=1024, description="reserved in the data folder, so that removals work on a full disk; 0: none"
     )
-    history_keep_days: float = Field(30.0, ge=0, description="how long replaced and removed content stays in the log")
+    history_retention_days: float = Field(
+        30.0, ge=0, description="how long replaced and removed content can be restored"
+    )
 
 
 class SessionConfig(BaseModel):
-    """How talk is recorded and when it is put away."""
+    """How messages are stored and when sessions are archived."""
 
     model_config = _STRICT
 
-    auto_commit: bool = Field(False, description="sessions that say nothing of it commit by themselves")
-    idle_commit: bool = Field(True, description="sessions with an auto_commit_policy are committed when they fall idle")
-    idle_check_s: float = Field(60.0, ge=1, description="how often idle sessions are looked for")
-    tool_output_chars_max: int = Field(
+    auto_commit: bool = Field(False, description="give new sessions without an auto_commit_policy the default one")
+    idle_commit: bool = Field(True, description="commit idle sessions that have an auto_commit_policy")
+    idle_scan_interval_s: float = Field(60.0, ge=1, description="how often to scan for idle sessions")
+    tool_output_inline_chars_max: int = Field(
         20_000,
         ge=0,
-        description="a longer tool output lies in a file of its own, its message shows a preview; 0 = never",
+        description="a longer tool output is stored as a file and its message shows a preview; 0 = never",
     )
-    tool_preview_chars: int = Field(2_000, ge=200, le=20_000, description="characters of such a preview")
-    turn_output_chars_max: int = Field(
-        100_000, ge=0, description="tool outputs one turn may hold itself; beyond that the largest go to files"
+    tool_output_preview_chars: int = Field(2_000, ge=200, le=20_000, description="characters of the preview")
+    tool_output_inline_chars_per_turn_max: int = Field(
+        100_000, ge=0, description="beyond that the largest tool outputs of a turn are stored as files"
     )
 
 
 class WorkerConfig(BaseModel):
-    """How background work runs."""
+    """The worker process."""
 
     model_config = _STRICT
 
-    nice: int = Field(10, ge=0, le=19, description="priority of the worker process (19 = lowest)")
-    lease_s: float = Field(30.0, gt=1, description="a job whose worker is silent for this long is given to another")
-    model_calls_max: int = Field(8, ge=1, le=64, description="calls of the language model under way at once")
-    stuck_s: float = Field(60.0, gt=1, description="a worker without heartbeat for this long is killed and restarted")
+    nice: int = Field(10, ge=0, le=19, description="nice value (19 = lowest priority)")
+    lease_timeout_s: float = Field(30.0, gt=1, description="after it a job whose lease is not renewed is leased again")
+    concurrent_model_calls_max: int = Field(8, ge=1, le=64, description="concurrent calls to the language model")
+    heartbeat_timeout_s: float = Field(60.0, gt=1, description="after it a silent worker is killed and restarted")
 
 
 class LogConfig(BaseModel):
-    """What is logged, and how."""
+    """Level and format of the log."""
 
     model_config = _STRICT
 
@@ -284,7 +267,7 @@ class LogConfig(BaseModel):
 
 
 class Config(BaseSettings):
-    """Everything that can be set. An empty file is valid; an unknown key is refused by its name."""
+    """All settings. An empty file is valid; an unknown key is an error."""
 
     model_config = SettingsConfigDict(
         env_prefix="RECALLD_",
@@ -317,10 +300,9 @@ class Config(BaseSettings):
         """Arguments before environment before file. The file arrives in the arguments under ``_FILE``."""
         arguments = init_settings() if isinstance(init_settings, InitSettingsSource) else {}
         file = arguments.pop(_FILE, {})
-        return (
-            InitSettingsSource(settings_cls, init_kwargs=arguments),
-            env_settings,
-            InitSettingsSource(settings_cls, init_kwargs=file),
+        return tuple(
+            InitSettingsSource(settings_cls, init_kwargs=with_new_names(source))
+            for source in (arguments, env_settings(), file)
         )
 
     @property
@@ -360,7 +342,7 @@ def _plain(kind: str, message: str) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A TOML file of ours, or an ``ov.conf`` in JSON, told by what is in it."""
+    """A TOML file, or an ``ov.conf`` in JSON; the content decides which."""
     try:
         text = settings_text(path.read_bytes())
         if not is_ovconf(text):
@@ -368,7 +350,7 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as missing:
         raise Invalid(f"cannot read configuration {path}: {missing.strerror}", remedy="check `config`") from missing
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as bad:
-        raise Invalid(f"configuration {path} is not TOML: {bad}", remedy="mend that line") from bad
+        raise Invalid(f"configuration {path} is not TOML: {bad}", remedy="correct that line") from bad
     values, notes = settings_of(text, path)
     for note in notes:
         _log.warning("%s: %s", path.name, note)

@@ -32,7 +32,7 @@ class Engine(Workspace):
     """An open data folder. Its own methods act as its default caller; ``as_caller`` binds another."""
 
     def __init__(self, ports: PrimaryPorts, config: Config, caller: Caller, housekeeping: Housekeeping) -> None:
-        super().__init__(ports, caller, config.server.recall_deadline_s)
+        super().__init__(ports, caller, config.server.search_timeout_s)
         self.config = config
         self._housekeeping = housekeeping
 
@@ -50,7 +50,7 @@ class Engine(Workspace):
         """Open a data folder, or create it.
 
         ``data`` defaults to ``~/.recalld``. ``worker``: where background work runs: ``inside`` (a task of this event loop),
-        ``beside`` (a supervised process) or ``none``. ``settings`` are configuration keys (``embedder={"kind": "none"}``);
+        ``beside`` (a supervised process) or ``none``. ``settings`` are configuration keys (``embedder={"provider": "none"}``);
         ``config`` is a complete configuration instead. ``caller`` defaults to the user ``default`` of the account ``default``.
 
         Raises ``Conflict`` if another process has the folder open, ``Invalid`` for the settings, and ``Corrupt`` for a damaged
@@ -75,8 +75,8 @@ class Engine(Workspace):
                         lambda: work(
                             ports,
                             name="inside",
-                            lease_s=chosen.worker.lease_s,
-                            waiting_max=chosen.worker.model_calls_max,
+                            lease_s=chosen.worker.lease_timeout_s,
+                            waiting_max=chosen.worker.concurrent_model_calls_max,
                         ),
                     )
                 )
@@ -88,7 +88,7 @@ class Engine(Workspace):
 
     def as_caller(self, caller: Caller) -> Workspace:
         """Return the operations of another caller."""
-        return Workspace(self._ports, caller, self.config.server.recall_deadline_s)
+        return Workspace(self._ports, caller, self.config.server.search_timeout_s)
 
     @property
     def registry(self) -> Members:

@@ -90,7 +90,7 @@ class Housekeeping:
         await self._probe()
         await self._maintenance.round()
         now = self._ports.clock.monotonic()
-        if self._config.session.idle_commit and now - self._scanned_at >= self._config.session.idle_check_s:
+        if self._config.session.idle_commit and now - self._scanned_at >= self._config.session.idle_scan_interval_s:
             self._scanned_at = now
             await self._put_idle_away()
         if now - self._swept_at >= SWEEP_EVERY_S:
@@ -163,7 +163,7 @@ class Housekeeping:
         return "ok"
 
     async def _sweep(self) -> None:
-        await self._ports.maintenance.prune(keep_s=self._config.storage.history_keep_days * 86_400)
+        await self._ports.maintenance.prune(keep_s=self._config.storage.history_retention_days * 86_400)
         if self._ports.compaction is not None:
             await self._ports.compaction.compact()
         # The upload of an accepted import stays until the import is done, however long the store was closed.

@@ -64,7 +64,7 @@ _DENSE = {
     "api_key": "api_key",
     "api_base": "base_url",
     "dimension": "dimensions",
-    "batch_size": "batch_max",
+    "batch_size": "batch_texts_max",
 }
 _WRITERS = {"openai": "openai", "ollama": "openai", "anthropic": "anthropic"}
 _VLM = {"model": "model", "api_key": "api_key", "api_base": "base_url", "temperature": "temperature"}
@@ -137,7 +137,7 @@ def _model(
     settings = {ours: value for ours, value in found if value is not None}
     if str(provider).lower() == "ollama":
         settings.setdefault("base_url", _OLLAMA)
-    return {"kind": kind, **settings}
+    return {"provider": kind, **settings}
 
 
 def _origins(taken: _Taken) -> Any:

@@ -30,9 +30,9 @@ def load(kind: str, name: str) -> Plugin:
                 f"entry point {entry.value} is not a Plugin", remedy=f"fix or uninstall the package of {name}"
             )
     raise Invalid(
-        f"{kind}.kind {name!r} is unknown",
+        f"{kind}.provider {name!r} is unknown",
         remedy=f"use one of {', '.join(names(kind))}",
-        details={"field": f"{kind}.kind"},
+        details={"field": f"{kind}.provider"},
     )
 
 

@@ -24,9 +24,9 @@ from .operations import Operations
 class RecallOperations(Operations):
     """Search in what the caller may see. An answer that lacks a part names it in ``degraded``."""
 
-    def __init__(self, ports: PrimaryPorts, caller: Caller, recall_deadline_s: float) -> None:
+    def __init__(self, ports: PrimaryPorts, caller: Caller, search_timeout_s: float) -> None:
         super().__init__(ports, caller)
-        self._recall_deadline_s = recall_deadline_s
+        self._search_timeout_s = search_timeout_s
 
     async def find(
         self,
@@ -185,4 +185,4 @@ class RecallOperations(Operations):
 
     def _recall_s(self) -> float:
         """Return what is left of the recall deadline after the request has waited for its slot."""
-        return max(self._recall_deadline_s - request.current().queued_s, self._recall_deadline_s / 4)
+        return max(self._search_timeout_s - request.current().queued_s, self._search_timeout_s / 4)

@@ -36,7 +36,7 @@ class Supervisor:
         self._clock = ports.clock
         self._arguments = tuple(arguments)
         self._greeting, self._secrets = worker_settings.encode_settings(config), worker_settings.secret_values(config)
-        self._stuck_s = config.worker.stuck_s
+        self._heartbeat_timeout_s = config.worker.heartbeat_timeout_s
         self._status = 1
         self.pid = 0
         self.starts = 0
@@ -98,8 +98,8 @@ class Supervisor:
     async def _watch(self, channel: Channel, child: Child) -> None:
         """Kill a worker without a heartbeat; a healthy one sends one every second."""
         while True:
-            await self._clock.sleep(self._stuck_s / 4)
-            if channel.idle_s > self._stuck_s:
+            await self._clock.sleep(self._heartbeat_timeout_s / 4)
+            if channel.idle_s > self._heartbeat_timeout_s:
                 log.error("worker is stuck, killing it", pid=child.process.pid, idle_s=round(channel.idle_s, 1))
                 child.kill()
                 return

@@ -50,7 +50,12 @@ async def serve(config: Config, channel: Channel) -> None:
 
     async def jobs() -> None:
         async with build_worker(config, channel) as ports:
-            await work(ports, name=WORKER, lease_s=config.worker.lease_s, waiting_max=config.worker.model_calls_max)
+            await work(
+                ports,
+                name=WORKER,
+                lease_s=config.worker.lease_timeout_s,
+                waiting_max=config.worker.concurrent_model_calls_max,
+            )
 
     # When the server ends, the next worker leases the running jobs again: this process has no state of its own.
     async with background("work", jobs):

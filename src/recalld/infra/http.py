@@ -55,7 +55,7 @@ _REMEDIES = {
     Kind.BILLING: "check the account's credit with that provider",
     Kind.RATE: "rate limited; a larger quota helps",
     Kind.SERVER: "check the provider's status page",
-    Kind.TIMEOUT: "raise its deadline_s, or check the provider's status page",
+    Kind.TIMEOUT: "raise its timeout_s, or check the provider's status page",
     Kind.NETWORK: "check its base_url and the network",
     Kind.REQUEST: "check its base_url, model and dimensions",
     Kind.FORMAT: "check its base_url and model: this is not the interface they were set up for",

@@ -57,7 +57,7 @@ async def test_prefixes_go_before_each_text_and_name_another_model() -> None:
 
 
 async def test_a_batch_is_sent_in_parts_that_fit_the_token_budget() -> None:
-    async with provider() as fake, connected(openai.plugin, fake, batch_tokens_max=10, tokens_max=8) as embedder:
+    async with provider() as fake, connected(openai.plugin, fake, batch_tokens_max=10, input_tokens_max=8) as embedder:
         got = await embedder.embed(["a" * 32, "b" * 32, "字" * 20])
     assert got.shape == (3, WIDTH)
     assert [len(seen.body["input"]) for seen in fake.seen] == [1, 1, 1]

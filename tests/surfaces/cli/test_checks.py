@@ -87,7 +87,7 @@ def test_a_store_not_made_yet_is_no_fault_and_is_not_made(tmp_path: Path) -> Non
 
 
 def test_no_model_by_choice_is_no_fault() -> None:
-    assert checks.model(load_config(None, embedder={"kind": "none"})).level == OK
+    assert checks.model(load_config(None, embedder={"provider": "none"})).level == OK
 
 
 def test_every_failed_check_has_a_remedy(tmp_path: Path) -> None:
@@ -105,8 +105,8 @@ async def test_reranker_and_language_model_are_called_once(fault: str, level: st
     async with provider(fault=fault, says=lambda _: '{"abstract": "A note.", "overview": ""}') as fake:
         config = load_config(
             None,
-            reranker={"kind": "tei", "base_url": fake.url},
-            model={"kind": "openai", "base_url": fake.url, "model": "m"},
+            reranker={"provider": "tei", "base_url": fake.url},
+            model={"provider": "openai", "base_url": fake.url, "model": "m"},
         )
         found = await asyncio.to_thread(checks.model_checks, config)
     assert [(one.name, one.level) for one in found] == [("reranker", level), ("writer", level)]

@@ -321,7 +321,7 @@ def test_a_wrong_setting_is_refused_by_name(run: Callable[..., Ran], tmp_path: P
 
 def test_config_show_hides_what_is_secret(run: Callable[..., Ran], tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
-    file.write_text('[embedder]\nkind = "openai"\napi_key = "sk-hush"\nbatch_tokens_max = 7\n', encoding="utf-8")
+    file.write_text('[embedder]\nprovider = "openai"\napi_key = "sk-hush"\nbatch_tokens_max = 7\n', encoding="utf-8")
     shown = run("config", "show", "--config", str(file), "--json")
     assert shown.json["result"]["embedder"]["api_key"] == "**********"
     assert shown.json["result"]["embedder"]["batch_tokens_max"] == 7

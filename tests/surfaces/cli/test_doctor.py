@@ -26,7 +26,7 @@ def doctor(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], tuple[int, dict[str, Any]]]:
     """Examine ``tmp_path / "store"``; returns the exit code and the findings by name."""
-    monkeypatch.setenv("RECALLD_EMBEDDER__KIND", "none")
+    monkeypatch.setenv("RECALLD_EMBEDDER__PROVIDER", "none")
     monkeypatch.setenv("RECALLD_SERVER__PORT", "0")
 
     def doctor() -> tuple[int, dict[str, Any]]:
@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Path:
     """A closed data folder with something in it."""
 
     async def fill() -> None:
-        async with Engine.open(tmp_path / "store", worker="none", embedder={"kind": "none"}) as engine:
+        async with Engine.open(tmp_path / "store", worker="none", embedder={"provider": "none"}) as engine:
             for number in range(20):
                 await engine.write(f"viking://resources/{number}.md", f"number {number} " * 500)
 
@@ -123,7 +123,7 @@ def test_a_provider_that_fails_is_one_line_with_its_remedy(
     fake = thread.enter(provider(fault="ok" if fault == "refused" else fault))
     if fault == "refused":
         thread.close()
-    settings = {"KIND": kind, "BASE_URL": fake.url, "REQUEST_DEADLINE_S": "0.3", "API_KEY": "a-key-of-mine"}
+    settings = {"PROVIDER": kind, "BASE_URL": fake.url, "REQUEST_TIMEOUT_S": "0.3", "API_KEY": "a-key-of-mine"}
     settings |= {"MODEL": "m"} if part != "reranker" else {}
     settings |= {"DIMENSIONS": str(WIDTH)} if part == "embedder" else {}
     for name, value in settings.items():

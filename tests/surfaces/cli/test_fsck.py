@@ -20,10 +20,10 @@ from recalld.surfaces.cli.main import main
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A closed data folder with something in it."""
-    monkeypatch.setenv("RECALLD_EMBEDDER__KIND", "none")
+    monkeypatch.setenv("RECALLD_EMBEDDER__PROVIDER", "none")
 
     async def fill() -> None:
-        async with Engine.open(tmp_path / "store", worker="none", embedder={"kind": "none"}) as engine:
+        async with Engine.open(tmp_path / "store", worker="none", embedder={"provider": "none"}) as engine:
             await engine.write("viking://resources/a.md", "the heron stood still")
             await engine.sessions.append("s", [{"role": "user", "content": "hello"}])
 

@@ -142,7 +142,7 @@ async def test_a_handler_that_hangs_ends_at_the_deadline(engine: FakeEngine) -> 
     async def hang(query: str, **_: object) -> None:
         await asyncio.Event().wait()
 
-    app = create_app(engine, ServerConfig(recall_deadline_s=0.02))  # type: ignore[arg-type]
+    app = create_app(engine, ServerConfig(search_timeout_s=0.02))  # type: ignore[arg-type]
     engine.as_caller = lambda _: type("Hanging", (), {"find": staticmethod(hang)})()  # type: ignore[method-assign,assignment,return-value]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
         answer = await client.post(FIND, json={"query": "x"})

@@ -25,7 +25,7 @@ from tests.surfaces.http.fake_engine import FakeEngine
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    return load_config(None, data=tmp_path, server={"port": 0, "shutdown_s": 5.0})
+    return load_config(None, data=tmp_path, server={"port": 0, "shutdown_timeout_s": 5.0})
 
 
 class Openable:
@@ -99,7 +99,7 @@ async def test_health_answers_before_the_store_is_open_and_other_requests_wait_f
 
 
 async def test_a_request_waits_for_the_store_no_longer_than_its_deadline(tmp_path: Path, openable: Openable) -> None:
-    config = load_config(None, data=tmp_path, server={"port": 0, "request_deadline_s": 0.05})
+    config = load_config(None, data=tmp_path, server={"port": 0, "request_timeout_s": 0.05})
 
     async def client_task(client: httpx.AsyncClient) -> None:
         refused = await client.get("/api/v1/system/status")

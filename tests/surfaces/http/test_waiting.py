@@ -26,8 +26,8 @@ ANA, BOB = {"X-OpenViking-User": "ana"}, {"X-OpenViking-User": "bob"}
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[Application]:
     """One request of each class at a time; nobody does the background work."""
-    async with Engine.open(tmp_path, embedder={"kind": "none"}, worker="none") as engine:
-        settings = ServerConfig(request_deadline_s=2.0, wait_deadline_s=30.0)
+    async with Engine.open(tmp_path, embedder={"provider": "none"}, worker="none") as engine:
+        settings = ServerConfig(request_timeout_s=2.0, wait_timeout_s=30.0)
         app = create_app(engine, settings, mounted_apps={"/mcp": Mcp})
         app.app_state.admission = Admission(
             {one: Limits(1, 1, 1, 1) for one in LIMITS} | {RequestClass.WAIT: Limits(2, 0, 1, 0)}
@@ -90,7 +90,7 @@ async def test_a_wait_ends_at_its_own_deadline_and_the_work_goes_on(app: Applica
 
 
 async def test_a_wait_without_a_timeout_ends_at_the_servers(app: Application, http: httpx.AsyncClient) -> None:
-    impatient = create_app(app.app_state.engine, ServerConfig(wait_deadline_s=0.05))
+    impatient = create_app(app.app_state.engine, ServerConfig(wait_timeout_s=0.05))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=impatient), base_url="http://127.0.0.1") as client:
         for path, body in (("/api/v1/content/write", WRITE), ("/api/v1/system/wait", {})):
             late = await client.post(path, json=body, headers=ANA)
@@ -124,7 +124,7 @@ async def test_a_request_that_never_started_is_not_reported_as_continuing(
 async def test_a_queue_timeout_reports_that_nothing_started(
     app: Application, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = create_app(app.app_state.engine, ServerConfig(request_deadline_s=30.0, recall_deadline_s=0.2))
+    short = create_app(app.app_state.engine, ServerConfig(request_timeout_s=30.0, search_timeout_s=0.2))
     short.app_state.admission = app.app_state.admission
     transport = httpx.ASGITransport(app=short)
     async with (
@@ -148,7 +148,7 @@ async def test_a_find_has_what_is_left_of_its_deadline_after_waiting_for_its_pla
         raise AssertionError
 
     monkeypatch.setattr("recalld.app.recall.find", find)
-    patient = create_app(app.app_state.engine, ServerConfig(recall_deadline_s=2.0))
+    patient = create_app(app.app_state.engine, ServerConfig(search_timeout_s=2.0))
     patient.app_state.admission = admission
     transport = httpx.ASGITransport(app=patient, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:

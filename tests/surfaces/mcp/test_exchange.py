@@ -26,7 +26,7 @@ JSON = {"Accept": "application/json, text/event-stream", "Content-Type": "applic
 
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[Application]:
-    async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
+    async with Engine.open(tmp_path, embedder={"provider": "none"}) as engine:
         app = create_app(engine, ServerConfig(), mounted_apps={"/mcp": Mcp})
         yield app
         app.app_state.close()

@@ -44,7 +44,7 @@ class Agent:
 
 @pytest.fixture
 async def http(tmp_path: Path, tripwire: Tripwire) -> AsyncIterator[httpx.AsyncClient]:
-    async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
+    async with Engine.open(tmp_path, embedder={"provider": "none"}) as engine:
         tripwire.trips.clear()  # the wire is stretched for requests, not for making the folder
         app = create_app(engine, ServerConfig(), mounted_apps={"/mcp": Mcp})
         async with httpx.AsyncClient(

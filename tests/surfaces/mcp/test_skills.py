@@ -74,7 +74,7 @@ async def test_over_http_no_path_of_the_servers_disk_is_read(ana: Agent, tmp_pat
 
 @pytest.fixture
 async def context(tmp_path: Path, tripwire: Tripwire) -> AsyncIterator[ToolContext]:
-    async with Engine.open(tmp_path / "data", embedder={"kind": "none"}) as engine:
+    async with Engine.open(tmp_path / "data", embedder={"provider": "none"}) as engine:
         tripwire.trips.clear()  # the wire is stretched for calls, not for making the folder
         yield ToolContext(engine, engine)
 

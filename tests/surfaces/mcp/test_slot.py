@@ -23,8 +23,8 @@ WRITE = {"name": "write", "arguments": {"uri": "viking://resources/a.md", "conte
 
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[Application]:
-    async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
-        app = create_app(engine, ServerConfig(request_deadline_s=0.2), mounted_apps={"/mcp": Mcp})
+    async with Engine.open(tmp_path, embedder={"provider": "none"}) as engine:
+        app = create_app(engine, ServerConfig(request_timeout_s=0.2), mounted_apps={"/mcp": Mcp})
         app.app_state.admission = Admission({one: Limits(1, 1, 1, 1) for one in LIMITS})
         yield app
         app.app_state.close()

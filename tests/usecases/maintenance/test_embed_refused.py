@@ -36,7 +36,7 @@ class Wordless(Picky):
 
 
 def settings(fake: Provider) -> dict[str, object]:
-    return {"kind": "openai", "base_url": fake.url, "model": "m", "dimensions": WIDTH}
+    return {"provider": "openai", "base_url": fake.url, "model": "m", "dimensions": WIDTH}
 
 
 async def append_messages(harness: Harness) -> None:

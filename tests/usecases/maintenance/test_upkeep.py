@@ -116,10 +116,10 @@ async def test_without_an_embedder_the_job_ends_and_nothing_is_degraded(harness:
 
 async def test_another_model_is_built_beside_and_the_former_serves_until_it_is_complete(tmp_path: Path) -> None:
     former, wanted = (HashEmbedder(settings).fingerprint for settings in (HashSettings(), HashSettings(32)))
-    async with harness_at(tmp_path, embedder={"kind": "hash"}) as harness:
+    async with harness_at(tmp_path, embedder={"provider": "hash"}) as harness:
         await harness.write(f"{ROOT}/heron.md", "the heron stood still")
         await harness.settle()
-    async with harness_at(tmp_path, embedder={"kind": "hash", "width": 32}) as harness:
+    async with harness_at(tmp_path, embedder={"provider": "hash", "width": 32}) as harness:
         assert await harness.ports.index.models() == (former,)
         assert await _closeness(harness, "the heron stood still") > 0.9
         await harness.write(f"{ROOT}/stork.md", "the stork flew")

@@ -7,7 +7,7 @@ from recalld.ports.plugin import Plugin
 from .remote import ListShape, RemoteEmbedder, RemoteSettings
 
 SHAPE = ListShape(
-    kind="cohere",
+    provider="cohere",
     base_url="https://api.cohere.com/v2",
     model="embed-v4.0",
     widths={"embed-v4.0": 1_536, "embed-english-v3.0": 1_024, "embed-multilingual-v3.0": 1_024},

@@ -13,7 +13,7 @@ from .remote import RemoteEmbedder, RemoteSettings
 class GeminiShape:
     """``POST {base_url}/models/{model}:batchEmbedContents``."""
 
-    kind = "gemini"
+    provider = "gemini"
     base_url = "https://generativelanguage.googleapis.com/v1beta"
     model = "gemini-embedding-001"
     widths: Mapping[str, int] = {"gemini-embedding-001": 3_072, "text-embedding-004": 768}

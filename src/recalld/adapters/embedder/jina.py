@@ -7,7 +7,7 @@ from recalld.ports.plugin import Plugin
 from .remote import ListShape, RemoteEmbedder, RemoteSettings
 
 SHAPE = ListShape(
-    kind="jina",
+    provider="jina",
     base_url="https://api.jina.ai/v1",
     model="jina-embeddings-v3",
     widths={"jina-embeddings-v3": 1_024, "jina-embeddings-v4": 2_048},

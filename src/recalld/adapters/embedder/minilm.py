@@ -29,10 +29,10 @@ STEP = 16
 
 @dataclass(frozen=True, slots=True)
 class MinilmSettings:
-    """``threads``: of one computation; ``tokens_max``: longer texts are cut."""
+    """``threads``: of one computation; ``input_tokens_max``: longer texts are cut."""
 
     threads: int = 1
-    tokens_max: int = 256
+    input_tokens_max: int = 256
 
 
 class MinilmEmbedder(LocalEmbedder[tuple[Any, Any]]):
@@ -47,7 +47,7 @@ class MinilmEmbedder(LocalEmbedder[tuple[Any, Any]]):
     def __init__(self, settings: MinilmSettings) -> None:
         super().__init__(chars_max=8_192)
         self._settings = settings
-        self.fingerprint = f"minilm-l6-int8/{WEIGHTS_SHA256[:16]}/mean-{settings.tokens_max}/unit"
+        self.fingerprint = f"minilm-l6-int8/{WEIGHTS_SHA256[:16]}/mean-{settings.input_tokens_max}/unit"
 
     def _load(self) -> tuple[Any, Any]:
         return _load(self._settings)
@@ -93,7 +93,7 @@ def _load(settings: MinilmSettings) -> tuple[Any, Any]:
     session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
     words = lzma.decompress((Path(__file__).parent / VOCABULARY).read_bytes()).decode().splitlines()
     tokenizer = BertWordPieceTokenizer(vocab={word: k for k, word in enumerate(words)}, lowercase=True)
-    tokenizer.enable_truncation(settings.tokens_max)
+    tokenizer.enable_truncation(settings.input_tokens_max)
     return session, tokenizer
 
 

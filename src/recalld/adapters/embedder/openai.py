@@ -9,7 +9,7 @@ from recalld.ports.plugin import Plugin
 from .remote import ListShape, RemoteEmbedder, RemoteSettings
 
 SHAPE = ListShape(
-    kind="openai",
+    provider="openai",
     base_url="https://api.openai.com/v1",
     model="text-embedding-3-small",
     widths={

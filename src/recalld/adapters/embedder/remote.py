@@ -25,21 +25,21 @@ class RemoteSettings(BaseModel):
     api_key: SecretStr = SecretStr("")
     model: str = ""
     dimensions: int = Field(0, ge=0, le=8_192)
-    batch_max: int = Field(64, ge=1, le=2_048)
+    batch_texts_max: int = Field(64, ge=1, le=2_048)
     batch_tokens_max: int = Field(100_000, ge=1)
-    tokens_max: int = Field(8_000, ge=1)
+    input_tokens_max: int = Field(8_000, ge=1)
     prefix_query: str = ""
     prefix_document: str = ""
-    floor: float = 0.2
-    ceiling: float = 0.85
-    request_deadline_s: float = Field(60.0, gt=0)
+    similarity_floor: float = 0.2
+    similarity_ceiling: float = 0.85
+    request_timeout_s: float = Field(60.0, gt=0)
 
 
 class Shape(Protocol):
     """How one vendor formats requests and responses, and its defaults."""
 
     @property
-    def kind(self) -> str:
+    def provider(self) -> str:
         """Its name in the configuration."""
         ...
 
@@ -80,7 +80,7 @@ class ListShape:
     queries and for documents; ``always``: fields of every request; ``rows``: the vectors of a response.
     """
 
-    kind: str
+    provider: str
     base_url: str
     model: str
     widths: Mapping[str, int]
@@ -118,18 +118,18 @@ class RemoteEmbedder:
         width = settings.dimensions or shape.widths.get(self._model, 0)
         if not self._model or not width:
             raise Invalid(
-                f"the embedder {shape.kind} needs to know {'the dimensions of ' + self._model if self._model else 'its model'}",
+                f"the embedder {shape.provider} needs to know {'the dimensions of ' + self._model if self._model else 'its model'}",
                 remedy="set embedder.model and embedder.dimensions",
                 details={"field": "embedder.dimensions" if self._model else "embedder.model"},
             )
         url = settings.base_url or shape.base_url
-        self.name = f"{shape.kind}:{self._model}"
+        self.name = f"{shape.provider}:{self._model}"
         self.width = width
-        self.batch_max = settings.batch_max
-        self.floor, self.ceiling = settings.floor, settings.ceiling
+        self.batch_max = settings.batch_texts_max
+        self.floor, self.ceiling = settings.similarity_floor, settings.similarity_ceiling
         # Not the address: the same model at another address gives the same vectors.
-        options = f"{settings.prefix_query}|{settings.prefix_document}|{settings.tokens_max}"
-        self.fingerprint = f"{shape.kind}/{self._model}/{width}/{options}/unit"
+        options = f"{settings.prefix_query}|{settings.prefix_document}|{settings.input_tokens_max}"
+        self.fingerprint = f"{shape.provider}/{self._model}/{width}/{options}/unit"
         self._api = JsonApi(f"embedder {self.name}", url, shape.headers(settings.api_key.get_secret_value()))
 
     async def embed(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
@@ -138,7 +138,7 @@ class RemoteEmbedder:
             raise Invalid(f"{len(texts)} texts in one call", remedy=f"send at most {self.batch_max}")
         prefix = self._settings.prefix_query if query else self._settings.prefix_document
         filled = [at for at, text in enumerate(texts) if text.strip()]
-        sent = [cut(prefix + texts[at], self._settings.tokens_max) for at in filled]
+        sent = [cut(prefix + texts[at], self._settings.input_tokens_max) for at in filled]
         out = np.zeros((len(texts), self.width), np.float32)
         parts = batches(sent, count_max=self.batch_max, tokens_max=self._settings.batch_tokens_max)
         for start, end in parts:
@@ -151,7 +151,7 @@ class RemoteEmbedder:
 
     async def _call(self, texts: Sequence[str], query: bool) -> NDArray[np.float32]:
         path, body = self._shape.request(self._settings, self._model, texts, query)
-        answer = await self._api.post(path, body, deadline_s=self._settings.request_deadline_s)
+        answer = await self._api.post(path, body, deadline_s=self._settings.request_timeout_s)
         try:
             rows = np.array([_numbers(row) for row in self._shape.vectors(answer)], np.float32)
         except (KeyError, IndexError, TypeError, ValueError) as odd:

@@ -7,7 +7,7 @@ from recalld.ports.plugin import Plugin
 from .remote import ListShape, RemoteEmbedder, RemoteSettings
 
 SHAPE = ListShape(
-    kind="voyage",
+    provider="voyage",
     base_url="https://api.voyageai.com/v1",
     model="voyage-3.5",
     widths={"voyage-3.5": 1_024, "voyage-3.5-lite": 1_024, "voyage-3-large": 1_024, "voyage-code-3": 1_024},

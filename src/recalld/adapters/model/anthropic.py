@@ -15,7 +15,7 @@ API_VERSION = "2023-06-01"
 class AnthropicShape:
     """``POST {base_url}/messages``. It is asked for JSON in words alone."""
 
-    kind = "anthropic"
+    provider = "anthropic"
     base_url = "https://api.anthropic.com/v1"
     model = "claude-haiku-4-5"
     forms: tuple[str, ...] = ("none",)

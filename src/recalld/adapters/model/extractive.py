@@ -18,6 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 NAME = "extractive"
 VERSION = "1"
+_WAITING_MAX = 64
 _ARCHIVE_MESSAGES_AT_ONCE = 4
 _DOCUMENT_CHARS_AT_ONCE = 2_000
 _CHILDREN_AT_ONCE = 50
@@ -26,9 +27,7 @@ _CHILDREN_AT_ONCE = 50
 
 @dataclass(frozen=True, slots=True)
 class ExtractiveSettings:
-    """``waiting_max``: archives that may wait to be read before the caller is told to come back."""
-
-    waiting_max: int = 64
+    """No settings."""
 
 
 class ExtractiveModel:
@@ -41,8 +40,7 @@ class ExtractiveModel:
         """``compute``: where long archives are read; None = a thread of its own, closed with it."""
         self._own: Pool | None = None
         if compute is None:
-            waiting_max = (settings or ExtractiveSettings()).waiting_max
-            compute = self._own = Pool(NAME, running_max=1, waiting_max=waiting_max)
+            compute = self._own = Pool(NAME, running_max=1, waiting_max=_WAITING_MAX)
         self._compute = compute
 
     async def tiers_of_document(self, name: str, document: Document) -> Tiers:

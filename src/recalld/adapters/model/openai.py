@@ -24,7 +24,7 @@ class OpenaiSettings(ModelSettings):
 class OpenaiShape:
     """``POST {base_url}/chat/completions``."""
 
-    kind = "openai"
+    provider = "openai"
     base_url = "https://api.openai.com/v1"
     model = "gpt-4o-mini"
     forms: tuple[str, ...] = ("schema", "object", "none")

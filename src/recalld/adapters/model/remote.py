@@ -40,7 +40,7 @@ class ModelSettings(BaseModel):
     temperature: float | None = Field(0.0, ge=0, le=2)
     input_tokens_max: int = Field(6_000, ge=200)
     output_tokens_max: int = Field(1_500, ge=100)
-    request_deadline_s: float = Field(300.0, gt=0)
+    request_timeout_s: float = Field(300.0, gt=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class ChatShape(Protocol):
     """How one vendor writes requests and answers. ``forms``: ways to ask for JSON, the strictest first; each is tried where
     the server refuses the one before."""
 
-    kind: str
+    provider: str
     base_url: str
     model: str
     forms: tuple[str, ...]
@@ -83,11 +83,11 @@ class RemoteModel:
         self._model = settings.model or shape.model
         if not self._model:
             raise Invalid(
-                f"the model {shape.kind} needs to know which one",
+                f"the model {shape.provider} needs to know which one",
                 remedy="set model.model",
                 details={"field": "model.model"},
             )
-        self.name = f"{shape.kind}:{self._model}"
+        self.name = f"{shape.provider}:{self._model}"
         self.version = asking.VERSION
         self._form = 0
         self._words: Words | None = None
@@ -116,7 +116,7 @@ class RemoteModel:
                 raise
             self._form = at
             return reply.text
-        raise Invalid(f"the model {self.name} knows no form of answer", remedy="check model.kind")
+        raise Invalid(f"the model {self.name} knows no form of answer", remedy="check model.provider")
 
     async def close(self) -> None:
         """Drop the connections."""
@@ -128,7 +128,7 @@ class RemoteModel:
         budget.reserve(estimated, self.settings.output_tokens_max)
         path, body = self._shape.request(self.settings, self._model, prompt, form)
         try:
-            answer = await self._api.post(path, body, deadline_s=self.settings.request_deadline_s)
+            answer = await self._api.post(path, body, deadline_s=self.settings.request_timeout_s)
         except Upstream as failed:
             if failed.details.get("kind") not in BILLED:
                 budget.record(estimated, 0, 0)

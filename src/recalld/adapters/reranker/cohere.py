@@ -7,7 +7,7 @@ from recalld.ports.plugin import Plugin
 from .remote import RemoteReranker, RerankSettings, RerankShape
 
 SHAPE = RerankShape(
-    kind="cohere",
+    provider="cohere",
     base_url="https://api.cohere.com/v2",
     model="rerank-v3.5",
     texts="documents",

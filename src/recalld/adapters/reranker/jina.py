@@ -7,7 +7,7 @@ from recalld.ports.plugin import Plugin
 from .remote import RemoteReranker, RerankSettings, RerankShape
 
 SHAPE = RerankShape(
-    kind="jina",
+    provider="jina",
     base_url="https://api.jina.ai/v1",
     model="jina-reranker-v2-base-multilingual",
     texts="documents",

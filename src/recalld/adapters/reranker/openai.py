@@ -19,7 +19,7 @@ def _rows(answer: Any) -> Sequence[Any]:
 
 
 SHAPE = RerankShape(
-    kind="openai", base_url="", model="", texts="documents", rows=_rows, score="relevance_score", path=""
+    provider="openai", base_url="", model="", texts="documents", rows=_rows, score="relevance_score", path=""
 )
 
 plugin = Plugin("reranker", "openai", RerankSettings, lambda settings: RemoteReranker(settings, SHAPE), remote=True)

@@ -24,8 +24,8 @@ class RerankSettings(BaseModel):
     base_url: str = ""
     api_key: SecretStr = SecretStr("")
     model: str = ""
-    tokens_max: int = Field(1_000, ge=16)
-    request_deadline_s: float = Field(30.0, gt=0)
+    input_tokens_max: int = Field(1_000, ge=16)
+    request_timeout_s: float = Field(30.0, gt=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class RerankShape:
     """How one vendor formats requests and responses. ``path``: below ``base_url``; ``texts``: the field of the candidates;
     ``rows``: the rows of a response; ``score``: their field."""
 
-    kind: str
+    provider: str
     base_url: str
     model: str
     texts: str
@@ -50,14 +50,14 @@ class RemoteReranker:
         url = settings.base_url or shape.base_url
         if not url:
             raise Invalid(
-                f"the reranker {shape.kind} needs to know where it is",
+                f"the reranker {shape.provider} needs to know where it is",
                 remedy="set reranker.base_url",
                 details={"field": "reranker.base_url"},
             )
         self._settings = settings
         self._shape = shape
         self._model = settings.model or shape.model
-        self.name = f"{shape.kind}:{self._model}" if self._model else shape.kind
+        self.name = f"{shape.provider}:{self._model}" if self._model else shape.provider
         key = settings.api_key.get_secret_value()
         self._api = JsonApi(f"reranker {self.name}", url, bearer(key))
 
@@ -67,11 +67,11 @@ class RemoteReranker:
             raise Invalid(f"{len(texts)} texts in one call", remedy=f"send at most {TEXTS_MAX}")
         if not texts:
             return []
-        most = self._settings.tokens_max
+        most = self._settings.input_tokens_max
         body: dict[str, Any] = {"query": cut(query, most), self._shape.texts: [cut(text, most) for text in texts]}
         body |= {"model": self._model} if self._model else {}
         body |= {self._shape.limit: len(texts)} if self._shape.limit else {}
-        answer = await self._api.post(self._shape.path, body, deadline_s=self._settings.request_deadline_s)
+        answer = await self._api.post(self._shape.path, body, deadline_s=self._settings.request_timeout_s)
         return self._scores(answer, len(texts))
 
     async def close(self) -> None:

@@ -6,6 +6,6 @@ from recalld.ports.plugin import Plugin
 
 from .remote import RemoteReranker, RerankSettings, RerankShape
 
-SHAPE = RerankShape(kind="tei", base_url="", model="", texts="texts", rows=lambda answer: answer, score="score")
+SHAPE = RerankShape(provider="tei", base_url="", model="", texts="texts", rows=lambda answer: answer, score="score")
 
 plugin = Plugin("reranker", "tei", RerankSettings, lambda settings: RemoteReranker(settings, SHAPE), remote=True)

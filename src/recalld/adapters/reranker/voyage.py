@@ -7,7 +7,7 @@ from recalld.ports.plugin import Plugin
 from .remote import RemoteReranker, RerankSettings, RerankShape
 
 SHAPE = RerankShape(
-    kind="voyage",
+    provider="voyage",
     base_url="https://api.voyageai.com/v1",
     model="rerank-2.5",
     texts="documents",

@@ -173,7 +173,7 @@ def port(config: Config, url: str, state: dict[str, object] | None) -> Finding:
 
 def callers(server: ServerConfig) -> Finding:
     """Who may use this server, and whether every web page may."""
-    if server.asks_for_keys:
+    if server.requires_key:
         return Finding("callers", OK, f"auth_mode {server.mode}: every caller needs a key")
     if "*" in server.cors_origins:
         text = (
@@ -225,18 +225,18 @@ async def _open_store(folder: Path, config: Config) -> Finding:
 
 def model(config: Config) -> Finding:
     """The embedder returns vectors for a query and a text. It is called directly, without a store."""
-    kind = config.embedder.kind
-    if kind == "none":
+    provider = config.embedder.provider
+    if provider == "none":
         return Finding("model", OK, "none: search is lexical, as configured")
-    found = _answers("model", kind, _try_embedder(config))
+    found = _answers("model", provider, _try_embedder(config))
     if found.level == FAIL and not found.remedy:
-        remedy = f'reinstall recalld with what embedder {kind!r} needs, or set embedder.kind = "none"'
+        remedy = f'reinstall recalld with what embedder {provider!r} needs, or set embedder.provider = "none"'
         return Finding(found.name, FAIL, found.text, remedy)
     return found
 
 
 async def _try_embedder(config: Config) -> None:
-    client: Embedder = make("embedder", config.embedder.kind, config.embedder.options())
+    client: Embedder = make("embedder", config.embedder.provider, config.embedder.options())
     try:
         async with asyncio.timeout(MODEL_WITHIN_S):
             text, question = await client.embed([_SENTENCE]), await client.embed([_QUESTION], query=True)
@@ -249,28 +249,31 @@ async def _try_embedder(config: Config) -> None:
 def model_checks(config: Config) -> list[Finding]:
     """The reranker and the language model, if configured. One request each, of a few hundred tokens."""
     found = []
-    if config.reranker.kind != "none":
-        found.append(_answers("reranker", config.reranker.kind, _try_reranker(config)))
-    if load("model", config.model.kind).remote:
-        found.append(_answers("writer", config.model.kind, _try_writer(config)))
+    if config.reranker.provider != "none":
+        found.append(_answers("reranker", config.reranker.provider, _try_reranker(config)))
+    if load("model", config.model.provider).remote:
+        found.append(_answers("writer", config.model.provider, _try_writer(config)))
     return found
 
 
-def _answers(name: str, kind: str, trial: Coroutine[Any, Any, None]) -> Finding:
+def _answers(name: str, provider: str, trial: Coroutine[Any, Any, None]) -> Finding:
     began = time.monotonic()
     try:
         asyncio.run(trial)
     except RecalldError as broken:
-        return Finding(name, FAIL, f"{kind}: {broken.message}", worded(broken.remedy, WORDS))
+        return Finding(name, FAIL, f"{provider}: {broken.message}", worded(broken.remedy, WORDS))
     except TimeoutError:
         return Finding(
-            name, FAIL, f"{kind} did not answer within {MODEL_WITHIN_S:g} s", "check its base_url and its status page"
+            name,
+            FAIL,
+            f"{provider} did not answer within {MODEL_WITHIN_S:g} s",
+            "check its base_url and its status page",
         )
-    return Finding(name, OK, f"{kind} answers ({time.monotonic() - began:.1f} s)")
+    return Finding(name, OK, f"{provider} answers ({time.monotonic() - began:.1f} s)")
 
 
 async def _try_reranker(config: Config) -> None:
-    client: Reranker = make("reranker", config.reranker.kind, config.reranker.options())
+    client: Reranker = make("reranker", config.reranker.provider, config.reranker.options())
     try:
         async with asyncio.timeout(MODEL_WITHIN_S):
             await client.rerank(_QUESTION, [_SENTENCE, "Rain is expected."])
@@ -279,7 +282,7 @@ async def _try_reranker(config: Config) -> None:
 
 
 async def _try_writer(config: Config) -> None:
-    client: Writer = make("model", config.model.kind, config.model.options())
+    client: Writer = make("model", config.model.provider, config.model.options())
     try:
         async with asyncio.timeout(MODEL_WITHIN_S):
             await client.on(CallBudget(ONE_CALL_TOKENS, 3, 0.0)).tiers_of_document(

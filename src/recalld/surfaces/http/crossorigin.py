@@ -60,7 +60,7 @@ class Policy:
     """The checks that the settings require. Pure."""
 
     def __init__(self, settings: ServerConfig) -> None:
-        keyless = not settings.asks_for_keys
+        keyless = not settings.requires_key
         self._checks_host = keyless or bool(settings.allowed_hosts)
         self._checks_origin = keyless or bool(settings.cors_origins)
         self._proxies = settings.trusted_proxies

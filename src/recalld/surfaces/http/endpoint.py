@@ -159,8 +159,8 @@ class EndpointApp:
 def _policy(endpoint: Endpoint, settings: ServerConfig) -> RequestPolicy:
     kind = RequestClass.OPEN if endpoint.open else request_class(endpoint.method, endpoint.path)
     deadlines = {
-        Deadline.RECALL: settings.recall_deadline_s * _RECALL_GRACE,
-        Deadline.REQUEST: settings.request_deadline_s,
+        Deadline.RECALL: settings.search_timeout_s * _RECALL_GRACE,
+        Deadline.REQUEST: settings.request_timeout_s,
         Deadline.NONE: None,
     }
     recall = endpoint.deadline is Deadline.RECALL
@@ -168,9 +168,9 @@ def _policy(endpoint: Endpoint, settings: ServerConfig) -> RequestPolicy:
         endpoint.operation,
         kind,
         # The other half of the timeout is for the search itself.
-        admission_s=settings.recall_deadline_s / 2 if recall else settings.request_deadline_s,
+        admission_s=settings.search_timeout_s / 2 if recall else settings.request_timeout_s,
         deadline_s=deadlines[endpoint.deadline],
-        wait_s=settings.wait_deadline_s,
+        wait_s=settings.wait_timeout_s,
         changes=endpoint.method != "GET" and not recall,
     )
 

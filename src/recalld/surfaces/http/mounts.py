@@ -117,9 +117,9 @@ class HttpContext:
         policy = RequestPolicy(
             f"mcp.{kind}",
             RequestClass(kind),
-            admission_s=settings.recall_deadline_s / 2 if recalls else settings.request_deadline_s,
-            deadline_s=settings.request_deadline_s,
-            wait_s=settings.wait_deadline_s,
+            admission_s=settings.search_timeout_s / 2 if recalls else settings.request_timeout_s,
+            deadline_s=settings.request_timeout_s,
+            wait_s=settings.wait_timeout_s,
             changes=not recalls,
         )
         async with (

@@ -71,7 +71,7 @@ class AppState:
     uploads: UploadQuota = field(init=False)
 
     def __post_init__(self) -> None:
-        self.uploads = UploadQuota(self.settings.upload_waiting_bytes_max)
+        self.uploads = UploadQuota(self.settings.pending_upload_bytes_per_user_max)
 
     def open(self, engine: Engine | None) -> None:
         """The data folder is open (None: it cannot be opened). Wakes the requests that wait for it."""
@@ -83,7 +83,7 @@ class AppState:
         if self.engine is not None or self.opening.is_set():
             return
         try:
-            async with asyncio.timeout(self.settings.request_deadline_s):
+            async with asyncio.timeout(self.settings.request_timeout_s):
                 await self.opening.wait()
         except TimeoutError:
             pass

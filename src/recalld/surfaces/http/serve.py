@@ -57,7 +57,7 @@ def run(
     malloc_tuning.tune_malloc()
     fd_limit.raise_limit(files_wanted(config.server.connections_max))
     cpu_affinity.shorten_switch_interval()
-    chosen = cpu_affinity.pin_process() if config.server.one_processor else None
+    chosen = cpu_affinity.pin_process() if config.server.pin_cpu else None
     logs = setup(level=config.log.level, json=config.log.format == "json")
     try:
         if chosen is not None:
@@ -165,7 +165,7 @@ def listen(server: ServerConfig, *, backlog: int = BACKLOG) -> socket.socket:
 
 def _warn_of_pages(server: ServerConfig) -> None:
     """Log what ``recalld doctor`` reports too."""
-    if not server.asks_for_keys and "*" in server.cors_origins:
+    if not server.requires_key and "*" in server.cors_origins:
         _log.warning(
             "every web page may read this store",
             auth_mode=server.mode,
@@ -269,5 +269,5 @@ def _uvicorn_config(app: Application, server: ServerConfig, bound: Bounds) -> uv
         server_header=False,
         proxy_headers=False,  # read by ``crossorigin.py``, and from ``server.trusted_proxies`` alone
         timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=max(1, round(server.shutdown_s)),
+        timeout_graceful_shutdown=max(1, round(server.shutdown_timeout_s)),
     )

@@ -99,7 +99,7 @@ def no_history(uri: Uri) -> NotFound:
     """Return the error for an address without visible history."""
     return NotFound(
         f"File not found: {uri} has no history",
-        remedy="check the address; history is kept for storage.history_keep_days",
+        remedy="check the address; history is kept for storage.history_retention_days",
         details={"type": "file", "resource": str(uri)},
     )
 
