@@ -1,4 +1,4 @@
-"""Log events are written whole, without secrets, and never make anybody wait."""
+"""Log events are written whole, without secrets, and without blocking."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from recalld.infra import logs
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    own, root = logging.getLogger("recalld"), logging.getLogger()
+    handlers, levels = root.handlers[:], (own.level, root.level)
     yield
-    structlog.reset_defaults()
     root.handlers[:] = handlers
-    root.setLevel(level)
+    own.setLevel(levels[0])
+    root.setLevel(levels[1])
 
 
 def lines(stream: io.StringIO) -> list[dict[str, object]]:
@@ -32,7 +32,7 @@ def test_an_event_is_one_json_line_with_level_time_and_request() -> None:
     stream = io.StringIO()
     log = logs.setup(json=True, stream=stream)
     with structlog.contextvars.bound_contextvars(request_id="r1"):
-        structlog.get_logger("recalld.x").info("found", hits=3)
+        logs.get_logger("recalld.x").info("found", hits=3)
     log.close()
     (line,) = lines(stream)
     assert (line["event"], line["level"], line["hits"], line["request_id"]) == ("found", "info", 3, "r1")
@@ -54,7 +54,7 @@ def test_an_exception_is_logged_with_its_traceback() -> None:
     try:
         raise ValueError("broken")
     except ValueError:
-        structlog.get_logger().exception("it failed")
+        logs.get_logger("recalld.x").exception("it failed")
     log.close()
     assert "ValueError: broken" in str(lines(stream)[0]["exception"])
 
@@ -70,14 +70,14 @@ def test_library_logs_go_to_the_same_stream() -> None:
 def test_below_the_level_nothing_is_written() -> None:
     stream = io.StringIO()
     log = logs.setup(level="warning", json=True, stream=stream)
-    structlog.get_logger().info("quiet")
-    structlog.get_logger().warning("loud")
+    logs.get_logger("recalld.x").info("quiet")
+    logs.get_logger("recalld.x").warning("loud")
     log.close()
     assert [x["event"] for x in lines(stream)] == ["loud"]
 
 
 class Stuck(io.StringIO):
-    """A terminal that takes nothing until it is let go."""
+    """A terminal that blocks until `go` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,18 +90,21 @@ class Stuck(io.StringIO):
         return super().write(text)
 
 
-def test_a_stuck_terminal_drops_events_and_counts_them_instead_of_blocking() -> None:
+def test_a_stuck_terminal_drops_and_counts_events_instead_of_blocking() -> None:
     stream = Stuck()
-    log = logs.Logs(stream, json=True, waiting_max=2)
-    structlog.configure(processors=[log.take])
-    structlog.get_logger().info("first")
+    log = logs.Logs(stream, json=True, queued_max=2)
+    logging.getLogger().handlers[:] = [log.handler]
+    logging.getLogger("recalld").setLevel(logging.INFO)
+    logs.get_logger("recalld.x").info("first")
     assert stream.entered.wait(10)
     for number in range(5):
-        structlog.get_logger().info("more", number=number)
-    assert log.dropped == 3
+        logs.get_logger("recalld.x").info("more", number=number)
+    assert log.handler.dropped == 3
     stream.go.set()
     log.close()
-    assert {"event": "log events dropped", "level": "warning", "count": 3} in lines(stream)
+    assert [(line["level"], line["count"]) for line in lines(stream) if line["event"] == "log events dropped"] == [
+        ("warning", 3)
+    ]
 
 
 class Hiccup(io.StringIO):
@@ -118,11 +121,11 @@ class Hiccup(io.StringIO):
         return super().write(text)
 
 
-def test_a_write_that_fails_costs_its_line_and_no_other() -> None:
+def test_a_failed_write_loses_one_line() -> None:
     stream = Hiccup()
     log = logs.setup(json=True, stream=stream)
-    structlog.get_logger().info("lost")
-    structlog.get_logger().info("kept")
+    logs.get_logger("recalld.x").info("lost")
+    logs.get_logger("recalld.x").info("kept")
     log.close()
     assert [x["event"] for x in lines(stream)] == ["kept"]
 
@@ -136,7 +139,7 @@ def test_a_library_prints_nothing_by_itself(capsys: pytest.CaptureFixture[str]) 
     assert (captured.out, captured.err) == ("", "")
 
 
-def test_an_embedding_program_hears_of_a_failure_without_the_values_of_variables(
+def test_an_embedding_program_gets_failures_without_the_values_of_variables(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     try:
@@ -161,3 +164,28 @@ def test_keys_in_exceptions_are_redacted() -> None:
     log.close()
     assert "ValueError" in stream.getvalue()
     assert "k" * 12 not in stream.getvalue()
+
+
+def test_a_full_queue_and_a_stuck_terminal_do_not_hold_up_the_end() -> None:
+    stream = Stuck()
+    log = logs.Logs(stream, json=True, queued_max=1)
+    for _ in range(3):
+        log.handler.handle(logging.makeLogRecord({"msg": "x"}))
+    log.close(wait_s=0.05)
+    log.close()
+    stream.go.set()
+
+
+def test_values_are_formatted_by_the_thread_of_the_log() -> None:
+    class Value:
+        def __str__(self) -> str:
+            threads.add(threading.current_thread())
+            return "v"
+
+    threads: set[threading.Thread] = set()
+    stream = io.StringIO()
+    log = logs.setup(json=True, stream=stream)
+    logs.get_logger("recalld.x").info("event", value=Value())
+    log.close()
+    assert lines(stream)[0]["value"] == "v"
+    assert threading.current_thread() not in threads

@@ -98,7 +98,7 @@ class Housekeeping:
             try:
                 await self._sweep()
             except RecalldError as failed:
-                log.warning("sweeping goes on at the next sweep", error=str(failed))
+                log.warning("sweep postponed", error=str(failed))
             await self._maintenance.verify()
             await self._take_up()
 
@@ -106,13 +106,13 @@ class Housekeeping:
         try:
             await enqueue_idle(self._ports)
         except (Busy, Upstream, Corrupt) as late:
-            log.info("idle sessions wait for the next round", error=str(late))
+            log.info("idle commits postponed", error=str(late))
 
     async def _take_up(self) -> None:
         try:
             await take_up(self._ports)
         except (Busy, Upstream, Corrupt) as late:
-            log.info("what a language model has to write waits for the next sweep", error=str(late))
+            log.info("language model work postponed", error=str(late))
 
     async def _probe(self) -> None:
         try:
@@ -133,9 +133,9 @@ class Housekeeping:
         now = {part: state for part, state in self.readiness().checks.items() if state not in WELL and part != "loop"}
         for part, state in now.items():
             if part not in self._unwell:
-                log.warning("degraded", part=part, error=state)
+                log.warning("check failed", check=part, error=state)
         for part in self._unwell - now.keys():
-            log.info("well again", part=part)
+            log.info("check recovered", check=part)
         self._unwell = frozenset(now)
 
     async def _count(self) -> None:

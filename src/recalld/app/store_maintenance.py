@@ -57,7 +57,7 @@ class StoreMaintenance:
         try:
             self._disk = await self._ports.disk.disk_space()
         except (Busy, Upstream) as late:
-            log.info("the disk is looked at in the next round", error=str(late))
+            log.info("disk check postponed", error=str(late))
 
     async def _rebuild(self, rebuilding: Rebuildable) -> None:
         derived = self._ports.derived
@@ -72,7 +72,7 @@ class StoreMaintenance:
                 await embed_all(self._ports)
             self._failed.clear()
         except (Busy, Upstream) as late:
-            log.info("rebuilding goes on in the next round", error=str(late))
+            log.info("rebuild postponed", error=str(late))
         except Corrupt as damaged:
             self._failed = dict.fromkeys(derived.rebuilding or {STORE}, damaged.message)
 
@@ -99,7 +99,7 @@ class StoreMaintenance:
                     break
             self._damaged = await maintenance.damaged()
         except (Busy, Upstream, Corrupt) as late:
-            log.warning("contents are verified later", error=str(late))
+            log.warning("content verification postponed", error=str(late))
 
     def states(self) -> Mapping[str, str]:
         """Return ok or the problem of each part."""

@@ -69,7 +69,7 @@ class Supervisor:
             except* Closed:
                 shut = True
             except* OSError as refused:
-                log.exception("worker cannot be started", exc_info=refused)
+                log.exception("worker start failed", exc_info=refused)
             self.failures = 1 if self._clock.monotonic() - begun > SETTLED_S else self.failures + 1
             if not shut:
                 await self._clock.sleep(min(BACKOFF_S * 2 ** (self.failures - 1), BACKOFF_MAX_S))
@@ -93,14 +93,16 @@ class Supervisor:
             self.pid = 0
             channel.close()
             self._status = await child.end(GRACE_S)
-            log.info("worker ended", pid=child.process.pid, status=self._status)
+            log.info("worker exited", pid=child.process.pid, status=self._status)
 
     async def _watch(self, channel: Channel, child: Child) -> None:
         """Kill a worker without a heartbeat; a healthy one sends one every second."""
         while True:
             await self._clock.sleep(self._heartbeat_timeout_s / 4)
             if channel.idle_s > self._heartbeat_timeout_s:
-                log.error("worker is stuck, killing it", pid=child.process.pid, idle_s=round(channel.idle_s, 1))
+                log.error(
+                    "worker heartbeat timeout, killing it", pid=child.process.pid, idle_s=round(channel.idle_s, 1)
+                )
                 child.kill()
                 return
 
@@ -109,7 +111,7 @@ class Supervisor:
             returned = await self._ports.jobs.release(worker=WORKER, counts=counts)
         except (Busy, Upstream) as late:
             # Leases expire anyway; a temporarily full disk must not stop the worker for good.
-            log.warning("leases not returned yet", error=str(late))
+            log.warning("leases not released", error=str(late))
             return
         if returned:
-            log.info("leases returned", count=returned)
+            log.info("leases released", count=returned)

@@ -50,7 +50,7 @@ async def _give_all_back(ports: Ports, name: str) -> None:
             await ports.jobs.release(worker=name, counts=False)
     except (Busy, Closed, Upstream, TimeoutError) as refused:
         # The server releases the leases of the worker it stops; otherwise they expire.
-        log.info("jobs not given back", error=str(refused))
+        log.info("jobs not released", error=str(refused))
 
 
 async def _work(ports: Ports, name: str, lease_s: float, most: Mapping[Lane, int]) -> None:
@@ -75,7 +75,7 @@ async def _lease(ports: Ports, name: str, free: int, lease_s: float, lane: Lane)
         return await ports.jobs.lease(worker=name, jobs_max=free, lease_s=lease_s, lanes=(lane,))
     except (Busy, Upstream) as late:
         # A saturated writer or a full disk: the next wake-up tries again, running jobs continue.
-        log.info("no lease now", error=str(late))
+        log.info("lease failed", error=str(late))
         return []
 
 
@@ -90,7 +90,7 @@ async def _heartbeat(ports: Ports, name: str, lease_s: float, running: dict[int,
             held = set(await ports.jobs.heartbeat(worker=name, job_ids=ids, lease_s=lease_s))
         except (Busy, Upstream) as late:
             # Leases outlast two missed heartbeats; if one expires, the commit of its job is refused.
-            log.info("no heartbeat now", error=str(late))
+            log.info("heartbeat failed", error=str(late))
             continue
         for job_id in ids:
             if job_id not in held and job_id in running:  # otherwise it ended during this call
@@ -117,7 +117,7 @@ async def _failed(job: StoredJob, failure: Exception | str, policy: JobPolicy, p
         return
     settlement = settlement_of(failure, job.attempt, policy)
     if settlement.outcome is Outcome.WAIT:
-        log.info("job waits", kind=job.kind, job=job.id, error=settlement.error, retry_after_s=settlement.delay_s)
+        log.info("job deferred", kind=job.kind, job=job.id, error=settlement.error, retry_after_s=settlement.delay_s)
     else:
         cause = failure if isinstance(failure, Exception) else None
         log.warning(
@@ -148,7 +148,7 @@ async def _settle(job: StoredJob, settlement: Settlement, ports: Ports) -> None:
         await ports.jobs.settle(job, settlement)
     except (Busy, Closed, Upstream) as refused:
         # The lease expires, and the next lease counts this attempt.
-        log.warning("job not given back", job=job.id, error=str(refused))
+        log.warning("job not released", job=job.id, error=str(refused))
 
 
 def _permanent(failure: Exception | str) -> bool:

@@ -1,9 +1,9 @@
-"""Logs that never hold a request up: events go to a bounded queue, one strand renders and writes them.
+"""Logs that do not block the event loop: records go to a bounded queue, and one thread formats and writes them.
 
-Every module logs through ``get_logger(name)``. A program of ours (``recalld serve``, its worker) calls ``setup``; without it,
-as in a program that embeds the engine, events go to the standard library's logger of that name, which prints nothing until
-that program configures it. A surface binds ``request_id`` with ``structlog.contextvars.bound_contextvars``. What does not fit
-into the queue is dropped and counted, and the count is written as soon as there is room.
+Modules log through ``get_logger(name)``: a standard logger whose keyword arguments are facts of the event. A program of ours
+(``recalld serve``, its worker) calls ``setup``. Without it, as in a program that embeds the engine, records go to the
+handlers of that program, and nothing is printed if it has none. A surface binds ``request_id`` with
+``structlog.contextvars.bound_contextvars``. Records that do not fit into the queue are dropped, and their number is logged.
 """
 
 from __future__ import annotations
@@ -13,220 +13,182 @@ import queue
 import re
 import sys
 import threading
-import time
 import traceback
-from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from logging.handlers import QueueHandler, QueueListener
+from typing import Any, TextIO, cast
 
 import orjson
 import structlog
 
 from recalld.rules.redact import hidden
 
-from .thread_pool import DaemonThread
-
-WAITING_MAX = 10_000
+QUEUED_MAX = 10_000
 VALUE_CHARS_MAX = 10_000
 _SECRET = re.compile(
     r"(api|root|user|private)[_-]?key|passw|secret|authorization|cookie|credential|(^|[_-])token$", re.IGNORECASE
 )
+_Queue = queue.Queue[logging.LogRecord | None]
 _HIDDEN = "[hidden]"
-_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+VERBOSE_LIBRARIES = ("httpx2", "httpcore2")
+"""Libraries that log a line for every call to a provider."""
 
 
-_in_use: list[Logs] = []
-"""The process's log, once ``setup`` was called and until it is closed."""
+@dataclass(frozen=True, slots=True, repr=False)
+class Event:
+    """The message of a record: a sentence, facts and the exception. It becomes text where a handler formats it."""
+
+    name: str
+    facts: Mapping[str, Any]
+    failure: BaseException | None = None
+
+    def __str__(self) -> str:
+        # A handler of another program gets the traceback as text too: one that prints local variables would print keys.
+        line = " ".join([self.name, *(f"{key}={value}" for key, value in redact(self.facts).items())])
+        return line if self.failure is None else f"{line}\n{_trace(self.failure)}"
+
+    __repr__ = __str__
 
 
-class Logger:
-    """Events of one part of the program, each a sentence and facts. ``exc_info``: an exception, or True for the current one."""
+class Logger(logging.LoggerAdapter[logging.Logger]):
+    """A logger of facts: ``log.info("worker started", pid=7)``. ``exc_info``: an exception, or True for the current one."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def debug(self, event: str, **facts: Any) -> None:
-        """For debugging."""
-        self._log("debug", event, facts)
-
-    def info(self, event: str, **facts: Any) -> None:
-        """Normal operation."""
-        self._log("info", event, facts)
-
-    def warning(self, event: str, **facts: Any) -> None:
-        """Something is wrong; work continues."""
-        self._log("warning", event, facts)
-
-    def error(self, event: str, **facts: Any) -> None:
-        """Something failed."""
-        self._log("error", event, facts)
-
-    def exception(self, event: str, **facts: Any) -> None:
-        """Something failed with the exception that is being handled."""
-        self._log("error", event, {"exc_info": True, **facts})
-
-    def _log(self, level: str, event: str, facts: dict[str, Any]) -> None:
-        if _in_use:
-            getattr(structlog.get_logger(self._name), level)(event, **facts)
-            return
-        library = logging.getLogger("recalld")
-        if not library.handlers:
-            library.addHandler(logging.NullHandler())
-        logger = logging.getLogger(self._name)
-        if logger.isEnabledFor(_LEVELS[level]):
-            logger.log(_LEVELS[level], "%s", _as_text(event, facts))
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """Put the facts into the message."""
+        failure = kwargs.pop("exc_info", None)
+        return Event(msg, kwargs, sys.exc_info()[1] if failure is True else failure), {}
 
 
 def get_logger(name: str) -> Logger:
-    """The logger of one part, by its dotted name."""
-    return Logger(name)
+    """The logger of one part, by its dotted name. It prints nothing by itself."""
+    logger = logging.getLogger(name)
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    return Logger(logger)
 
 
-def _as_text(event: str, facts: dict[str, Any]) -> str:
-    """One record's text. Its traceback is text as well: a handler that draws the values of variables would draw keys."""
-    failure = facts.pop("exc_info", None)
-    failure = sys.exc_info()[1] if failure is True else failure
-    line = " ".join([event, *(f"{key}={value}" for key, value in redact(facts).items())])
-    return line if failure is None else f"{line}\n{_trace(failure)}"
+class _NonBlockingHandler(QueueHandler):
+    """Queues records; drops and counts them if the queue is full."""
+
+    dropped = 0
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Add the context of the caller. The text is made by the listener's thread."""
+        event = record.msg
+        if not isinstance(event, Event):
+            event = Event(record.getMessage(), {}, record.exc_info[1] if record.exc_info else None)
+        record.msg = Event(event.name, {**structlog.contextvars.get_contextvars(), **event.facts}, event.failure)
+        record.args = None
+        return record
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Never wait."""
+        try:
+            self.queue.put_nowait(record)
+        except queue.Full:
+            self.dropped += 1
 
 
-def _trace(failure: BaseException) -> str:
-    return hidden("".join(traceback.format_exception(failure)).rstrip())
+class _Listener(QueueListener):
+    """Writes queued records, and how many were dropped."""
+
+    def __init__(self, source: _NonBlockingHandler, queued: _Queue, output: logging.Handler) -> None:
+        super().__init__(queued, output)
+        self._source, self._queued = source, queued
+        self._reported = 0
+
+    def handle(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        super().handle(record)
+        count = self._source.dropped - self._reported
+        if count:
+            self._reported += count
+            dropped = Event("log events dropped", {"count": count})
+            super().handle(logging.makeLogRecord({"msg": dropped, "levelname": "WARNING", "name": __name__}))
+
+    def enqueue_sentinel(self) -> None:
+        """Wait for room: ``Logs.close`` calls this on a thread."""
+        self._queued.put(None)
+
+
+class _Output(logging.StreamHandler[TextIO]):
+    """Writes lines. A failure (a closed terminal, a value that cannot be formatted) costs its own line only."""
+
+    def __init__(self, stream: TextIO, *, json: bool) -> None:
+        super().__init__(stream)
+        self._render: Callable[[Any, str, dict[str, Any]], Any] = (
+            _as_json if json else structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        )
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, secrets hidden."""
+        stamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        event = cast("Event", record.msg)
+        standard = {"event": event.name, "level": record.levelname.lower(), "logger": record.name, "timestamp": stamp}
+        trace = {} if event.failure is None else {"exception": _trace(event.failure)}
+        return str(self._render(None, "", {**redact(event.facts), **trace, **standard}))
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Drop the line."""
 
 
 class Logs:
-    """The process's log. ``setup`` makes it the one structlog and the standard library write to."""
+    """The log of a process."""
 
-    def __init__(self, stream: TextIO, *, json: bool, waiting_max: int = WAITING_MAX) -> None:
-        self._queue: queue.Queue[MutableMapping[str, Any] | None] = queue.Queue(waiting_max)
-        self._dropped = 0
-        self._written = 0
-        self._stream = stream
-        self._render = _as_json if json else structlog.dev.ConsoleRenderer(colors=stream.isatty())
-        self._thread = DaemonThread("logs", self._work)
-
-    @property
-    def dropped(self) -> int:
-        """Events that found the queue full, since the start."""
-        return self._dropped
-
-    def take(self, _logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        """Last structlog processor: hand the event over, never wait."""
-        if event.get("exc_info") is True:
-            # The exception is only known here and now; its text is made by the strand.
-            event["exc_info"] = sys.exc_info()
-        try:
-            self._queue.put_nowait(event)
-        except queue.Full:
-            self._dropped += 1
-        raise structlog.DropEvent
+    def __init__(self, stream: TextIO, *, json: bool, queued_max: int = QUEUED_MAX) -> None:
+        queued: _Queue = queue.Queue(queued_max)
+        self.handler = _NonBlockingHandler(queued)
+        self._listener: _Listener | None = _Listener(self.handler, queued, _Output(stream, json=json))
+        self._listener.start()
 
     def close(self, wait_s: float = 2.0) -> None:
-        """Write what waits, then stop. Harmless when called twice."""
-        with suppress(queue.Full):
-            self._queue.put_nowait(None)
-        self._thread.stop(wait_s)
-        if self in _in_use:
-            _in_use.remove(self)
-
-    def _work(self, stopping: threading.Event) -> None:
-        reported = 0
-        while True:
-            try:
-                event = self._queue.get(timeout=0.5)
-            except queue.Empty:
-                if stopping.is_set():
-                    return
-                continue
-            if event is None:
-                return
-            self._write(event)
-            if self._dropped > reported:
-                self._write({"event": "log events dropped", "level": "warning", "count": self._dropped - reported})
-                reported = self._dropped
-
-    def _write(self, event: MutableMapping[str, Any]) -> None:
-        cleaned = redact(structlog.processors.format_exc_info(None, "", event))
-        for key in ("exception", "error"):
-            if isinstance(cleaned.get(key), str):
-                cleaned[key] = hidden(cleaned[key])
-        try:
-            self._stream.write(str(self._render(None, "", cleaned)) + "\n")
-            self._stream.flush()
-        except (OSError, ValueError, TypeError):
-            return  # the terminal has gone, or a value cannot be rendered: a log line is not worth a crash
-
-
-class Bridge(logging.Handler):
-    """Takes what libraries log through the standard library into the same queue."""
-
-    def __init__(self, logs: Logs) -> None:
-        super().__init__()
-        self._logs = logs
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Turn a record into an event."""
-        event: MutableMapping[str, Any] = {
-            "event": record.getMessage(),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "timestamp": _stamp(),
-        }
-        if record.exc_info:
-            event["exc_info"] = record.exc_info
-        try:
-            self._logs.take(None, "", structlog.contextvars.merge_contextvars(None, "", event))
-        except structlog.DropEvent:
-            return
-
-
-CHATTY = ("httpx2", "httpcore2")
-"""Libraries that would write a line for every call to a provider."""
+        """Write what is queued, then stop; a stream that takes nothing for ``wait_s`` loses the rest. May be called twice."""
+        if self._listener is not None:
+            stopping = threading.Thread(target=self._listener.stop, daemon=True)
+            self._listener = None
+            stopping.start()
+            stopping.join(wait_s)
 
 
 def setup(*, level: str = "info", json: bool = False, stream: TextIO | None = None) -> Logs:
-    """Route structlog and the standard library through one ``Logs``. ``level``: debug, info, warning, error."""
+    """Send every record of the process to one ``Logs``. ``level``: debug, info, warning, error; libraries log from info on."""
     logs = Logs(stream or sys.stderr, json=json)
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            _add_stamp,
-            logs.take,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=_factory,
-        cache_logger_on_first_use=False,
-    )
-    root = logging.getLogger()
-    root.handlers[:] = [Bridge(logs)]
-    root.setLevel(max(_LEVELS[level], logging.INFO))
-    for name in CHATTY:
+    own, root = logging.getLogger("recalld"), logging.getLogger()
+    own.setLevel(level.upper())
+    root.setLevel(max(own.level, logging.INFO))
+    root.handlers[:] = [logs.handler]
+    for name in VERBOSE_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
-    _in_use[:] = [logs]
     return logs
 
 
 @contextmanager
 def on_stderr(level: str = "warning") -> Iterator[None]:
-    """For a command that opens a store: what is logged meanwhile goes to stderr, since stdout is for its answer."""
-    root, before = logging.getLogger(), structlog.get_config()
-    handlers, root_level = root.handlers[:], root.level
+    """Log to stderr meanwhile: for commands that open a store, whose stdout is for the answer."""
+    own, root = logging.getLogger("recalld"), logging.getLogger()
+    handlers, levels = root.handlers[:], (own.level, root.level)
     logs = setup(level=level)
     try:
         yield
     finally:
         logs.close()
-        structlog.configure(**before)
         root.handlers[:] = handlers
-        root.setLevel(root_level)
+        own.setLevel(levels[0])
+        root.setLevel(levels[1])
 
 
-def redact(event: Mapping[str, Any], depth_max: int = 4) -> dict[str, Any]:
-    """A copy whose secrets are hidden, told by their keys, at most ``depth_max`` levels deep; long texts are cut."""
+def redact(facts: Mapping[str, Any], depth_max: int = 4) -> dict[str, Any]:
+    """A copy without secrets, at most ``depth_max`` levels deep; long texts are truncated. Errors may quote a key."""
     return {
-        str(key): _HIDDEN if value and _SECRET.search(str(key)) else _clean(value, depth_max)
-        for key, value in event.items()
+        str(key): _HIDDEN
+        if value and _SECRET.search(str(key))
+        else hidden(value)
+        if key == "error" and isinstance(value, str)
+        else _clean(value, depth_max)
+        for key, value in facts.items()
     }
 
 
@@ -240,20 +202,9 @@ def _clean(value: Any, depth_max: int) -> Any:
     return value
 
 
-def _as_json(_logger: object, _name: str, event: Mapping[str, Any]) -> str:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+def _trace(failure: BaseException) -> str:
+    return hidden("".join(traceback.format_exception(failure)).rstrip())
 
 
-def _add_stamp(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    event["timestamp"] = _stamp()
-    return event
-
-
-def _stamp() -> str:
-    now = time.time()
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
-
-
-def _factory(*names: str) -> structlog.PrintLogger:
-    # Never printed through: take() ends the chain.
-    return structlog.PrintLogger(sys.stderr)
+def _as_json(_logger: object, _name: str, values: Mapping[str, Any]) -> str:
+    return orjson.dumps(values, default=str, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -32,7 +32,7 @@ async def _restart_forever(name: str, run: Callable[[], Awaitable[None]]) -> Non
             task.cancel()
             await asyncio.wait({task})
         if not task.cancelled() and (failure := task.exception()) is not None:
-            log.error("background task failed; it starts again", task=name, exc_info=failure)
+            log.error("background task failed, restarting", task=name, exc_info=failure)
         await asyncio.sleep(RESTART_S)
 
 

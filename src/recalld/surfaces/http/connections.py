@@ -169,13 +169,13 @@ class Connections:
         if self._now() - last >= LOG_EVERY_S:
             new = self._counts[what] - count
             self._logged[what] = self._now(), self._counts[what]
-            _log.warning(_SENTENCES[what], latest=where, since_last=new, open=len(self._open), most=self._bounds.total)
+            _log.warning(_EVENTS[what], latest=where, since_last=new, open=len(self._open), most=self._bounds.total)
 
 
-_SENTENCES = {
-    "refused": "connections refused: all are busy",
-    "evicted": "silent connections closed to make room",
-    "slow": "connections closed: their clients were too slow",
+_EVENTS = {
+    "refused": "connections refused: all busy",
+    "evicted": "idle connections evicted",
+    "slow": "slow connections closed",
 }
 
 

@@ -61,7 +61,7 @@ def run(
     logs = setup(level=config.log.level, json=config.log.format == "json")
     try:
         if chosen is not None:
-            _log.info("threads share a processor", processor=chosen)
+            _log.info("threads pinned to a CPU", cpu=chosen)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(serve(config, on_request=on_request, on_listening=on_listening, mounted_apps=mounted_apps))
     finally:
@@ -133,7 +133,7 @@ def _bounds(server: ServerConfig) -> Bounds:
     bound = bounds(server.connections_max, server.connections_per_address_max, allowed)
     if bound.total < server.connections_max:
         _log.warning(
-            "fewer connections than server.connections_max: raise the limit of open files (ulimit -n)",
+            "server.connections_max lowered to fit the limit of open files (ulimit -n)",
             connections=bound.total,
             files=allowed,
         )
@@ -167,7 +167,7 @@ def _warn_of_pages(server: ServerConfig) -> None:
     """Log what ``recalld doctor`` reports too."""
     if not server.requires_key and "*" in server.cors_origins:
         _log.warning(
-            "every web page may read this store",
+            "any website can read this store",
             auth_mode=server.mode,
             remedy="name the origins in server.cors_origins",
         )

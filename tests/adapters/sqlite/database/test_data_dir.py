@@ -159,7 +159,7 @@ def test_a_folder_whose_modes_cannot_be_changed_opens_and_warns_once(
     (data / "recalld.db").chmod(0o666)
     monkeypatch.setattr(Path, "chmod", refuse)
     Store(data / "recalld.db").close()
-    assert caplog.text.count("its modes cannot be changed") == 1
+    assert caplog.text.count("its permissions cannot be changed") == 1
     assert "data" in {p.name for p in accessible_to_others(own_files(data))}
 
 

@@ -148,12 +148,12 @@ def _restrict_permissions(path: Path) -> None:
             refused += [] if tighten(folder) else [str(folder)]
         else:
             log.warning(
-                "the data folder holds other files too and stays open to others: give recalld a folder of its own",
+                "data folder has other files and keeps its permissions: use a separate folder",
                 folder=str(folder),
             )
     if refused:
         log.warning(
-            "other users of this machine may read the data folder, and its modes cannot be changed",
+            "data folder is readable by other users and its permissions cannot be changed",
             first=refused[0],
             count=len(refused),
             remedy=f"make this user its owner, or chmod -R go-rwx {folder}",

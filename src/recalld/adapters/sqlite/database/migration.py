@@ -89,7 +89,7 @@ def remove_copies(path: Path) -> None:
     """Remove copies made before migrations: a later start has succeeded."""
     for copy in path.parent.glob(f"{path.name}.schema-*"):
         copy.unlink(missing_ok=True)
-        log.info("the copy made before a migration was removed", file=copy.name)
+        log.info("pre-migration copy deleted", file=copy.name)
 
 
 def _copy(c: apsw.Connection, path: Path, version: int, free_bytes: Callable[[Path], int]) -> None:
@@ -119,7 +119,7 @@ def _copy(c: apsw.Connection, path: Path, version: int, free_bytes: Callable[[Pa
         raise Upstream(
             f"{path} could not be copied before its migration: {failed.strerror}", remedy="check the disk"
         ) from failed
-    log.info("the store was copied before its migration", file=copy.name, schema=version)
+    log.info("store copied before migration", file=copy.name, schema=version)
 
 
 def _sync(path: Path) -> None:
@@ -157,7 +157,7 @@ def restore_missing_tables(c: apsw.Connection, path: Path) -> list[str]:
         )
     if lacking:
         _recreate(c, lacking, wanted, damaged=bool(set(lacking) & _shadows(wanted)))
-        log.warning("tables or indexes were missing and were made again", names=lacking)
+        log.warning("missing tables or indexes recreated", names=lacking)
     return lacking
 
 

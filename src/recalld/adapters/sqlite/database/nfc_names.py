@@ -47,9 +47,9 @@ def normalize_names(c: apsw.Connection) -> int:
         after = page[-1][0]
         if done - logged >= LOG_EVERY:
             logged = done
-            log.info("names are being composed", renamed=done)
+            log.info("normalizing names to NFC", renamed=done)
     if done:
-        log.info("names have been composed", renamed=done)
+        log.info("names normalized to NFC", renamed=done)
     return done
 
 

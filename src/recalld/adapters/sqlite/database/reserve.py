@@ -55,7 +55,7 @@ class Reserve:
         except OSError as refused:  # a quota, or somebody was faster
             with contextlib.suppress(OSError):
                 os.truncate(self._path, 0) if was_there else self._path.unlink()
-            log.warning("no space was set aside for removals", error=str(refused), path=str(self._path))
+            log.warning("disk reserve not allocated", error=str(refused), path=str(self._path))
             return False
         return True
 
@@ -69,7 +69,7 @@ class Reserve:
             os.fsync(file)  # some file systems free the space only then
         finally:
             os.close(file)
-        log.warning("the disk is full: the space set aside for removals is used", path=str(self._path))
+        log.warning("disk full: disk reserve released", path=str(self._path))
         return True
 
 

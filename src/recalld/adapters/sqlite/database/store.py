@@ -124,7 +124,7 @@ class Store(Readers):
         try:
             await self._enqueue(self._checkpoints, BULK_WAITING_MAX, _vacuum_small, None)
         except (Busy, Upstream) as refused:  # it needs as much space again
-            log.info("the store's file is not rewritten now", error=str(refused))
+            log.info("store file not rewritten", error=str(refused))
 
     async def _enqueue(
         self, queue: deque[Call[Any]], most: int, work: Work[T], limit_s: float | None, frees: bool = False
@@ -165,12 +165,12 @@ class Store(Readers):
             self._checkpointer.close()
         if not written:
             # A connection is one thread's at a time: it stays with the writer, and so does the lock.
-            log.error("the store's writer did not end", seconds=CLOSE_WAIT_S, path=str(self._path))
+            log.error("store writer did not stop", seconds=CLOSE_WAIT_S, path=str(self._path))
             return
         try:
             _truncate(self._writer)
         except apsw.Error as failed:
-            log.warning("the write-ahead log stays for the next start", error=str(failed), path=str(self._path))
+            log.warning("WAL not checkpointed at close", error=str(failed), path=str(self._path))
         self._writer.close()
         os.close(self._lock_file)
 

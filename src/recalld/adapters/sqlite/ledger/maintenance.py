@@ -65,7 +65,7 @@ class SqliteMaintenance:
             await self._access.write(lambda c: record_damage(c, intact, damaged, now), bulk=True)
         sentences = await self._access.scan(lambda c: tuple(_sentence(c, h, missing) for h, missing in damaged))
         for sentence in sentences:
-            log.error("content is damaged", what=sentence)
+            log.error("damaged content", what=sentence)
         return Verified(len(found), sum(one.size for one in found), sentences, then)
 
     async def _missing(self, one: ContentCheck) -> bool | None:

@@ -75,7 +75,7 @@ class SqliteRebuilding:
         found = {part for part, table in TABLES.items() if table in tables}
         found |= {INDEXES} if self._indexes else set()
         for name in sorted({*tables, *indexes}):
-            log.error("a table or an index of one is damaged", name=name, derived=name not in self._derived.lost)
+            log.error("damaged table or index", name=name, derived=name not in self._derived.lost)
         return frozenset(found | {part for part in READS if not await self._is_readable(part)})
 
     async def _is_readable(self, part: str) -> bool:
@@ -83,7 +83,7 @@ class SqliteRebuilding:
             for sql in READS[part]:
                 await self._access.readers.read_on_new_connection(partial(fetch_one, sql=sql))
         except Corrupt as damaged:
-            log.error("a derived index is damaged and will be rebuilt", part=part, error=damaged.message)
+            log.error("damaged derived index", part=part, error=damaged.message)
             return False
         return True
 
@@ -92,14 +92,14 @@ class SqliteRebuilding:
         if part in CATALOG:
             await self._access.store.write(self._put_right(part), bulk=True, limit_s=None)
             self._derived.rebuilding -= {INDEXES}
-            log.warning("a damaged part is being made again", part=part, indexes=self._indexes)
+            log.warning("rebuilding damaged part", part=part, indexes=self._indexes)
             return
         again = recreate_lexicon if part == LEXICON else recreate_vectors
         try:
             await self._access.store.write(lambda c: again(c), bulk=True, limit_s=None)
         except Corrupt:
             await self._access.store.write(lambda c: again(c, damaged=True), bulk=True, limit_s=None)
-        log.warning("a derived index is being rebuilt", part=part)
+        log.warning("rebuilding derived index", part=part)
 
     async def rebuild(self) -> bool:
         waiting = await self._access.read(_to_rebuild)
@@ -110,7 +110,7 @@ class SqliteRebuilding:
             return True  # the others are filled from what is salvaged
         if LEXICON in waiting and not await self._access.store.write(lambda c: fill_lexicon(c, FILLED_MAX), bulk=True):
             waiting.discard(LEXICON)
-            log.info("full text has been rebuilt")
+            log.info("full-text index rebuilt")
         if VECTORS in waiting and not await self._access.store.write(
             lambda c: background_queries.list_unembedded(c, background_queries.BACKFILL_PAGE), bulk=True
         ):
@@ -130,7 +130,7 @@ class SqliteRebuilding:
     def _salvage(self, c: apsw.Connection, part: str, stretch: Stretch) -> None:
         """The next slice; behind the last one a job makes again what is lost."""
         if not salvage(c, TABLES[part], stretch):
-            log.warning("what could be read of a damaged part is kept, the rest is made again by a job", part=part)
+            log.warning("damaged part salvaged, a job rebuilds the rest", part=part)
             enqueue(
                 WriteTx(c, Caller(account="", user=""), self._access.clock.now(), "repair"),
                 RecheckPayload().job(),

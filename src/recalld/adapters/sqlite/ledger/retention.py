@@ -75,9 +75,7 @@ async def collect_garbage(access: Access) -> None:
             if unknown:
                 unknown_count += await _set_aside(access.blobs, unknown)
     if unknown_count:
-        log.warning(
-            "content files that this store never named were set aside in lost+found for 30 days", count=unknown_count
-        )
+        log.warning("unknown content files moved to lost+found for 30 days", count=unknown_count)
     await _expire(access)
 
 
@@ -85,7 +83,7 @@ async def _set_aside(blobs: Blobs, hashes: Sequence[str]) -> int:
     try:
         return await blobs.set_aside(hashes, older_than_s=ORPHAN_AGE_S)
     except RecalldError as refused:
-        log.warning("content files that this store never named stay where they are", error=str(refused))
+        log.warning("unknown content files not moved", error=str(refused))
         return 0
 
 
