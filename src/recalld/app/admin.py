@@ -44,7 +44,7 @@ class AdminOperations(Operations):
         identifier(account, "account")
         check_user_name(admin)
         key = self._key(account, identifier(admin, "user"), seed)
-        await self._ports.registry.found(account, admin, key=key, settings=settings)
+        await self._ports.registry.found(account, admin, key=key, seeded=seed is not None, settings=settings)
         await self._create_dirs(account, admin)
         return key
 
@@ -90,7 +90,9 @@ class AdminOperations(Operations):
         check_governs(self.caller, account)
         check_user_name(user)
         key = self._key(account, identifier(user, "user"), seed)
-        await self._ports.registry.enrol(account, user, role=_role(role), key=key, settings=settings)
+        await self._ports.registry.enrol(
+            account, user, role=_role(role), key=key, seeded=seed is not None, settings=settings
+        )
         await self._create_dirs(account, user)
         return key
 
@@ -150,7 +152,7 @@ class AdminOperations(Operations):
         """
         await self.user(account, user)
         key = self._key(account, user, seed)
-        await self._ports.registry.set_key(account, user, key)
+        await self._ports.registry.set_key(account, user, key, seeded=seed is not None)
         return key
 
     # ------------------------------------------------------------------ settings

@@ -16,8 +16,9 @@ class Members(Protocol):
     """
 
     async def identify(self, key: str) -> Member:
-        """Whose key this is. A key that was verified is known at once, any other costs one slow hash off the loop,
-        right or wrong. Raises ``Denied`` (``UNAUTHENTICATED``) for a wrong one, ``Busy`` when too many wait."""
+        """Whose key this is. A verified key is cached; any other costs a read, and a slow hash off the loop if the member's
+        key is ``seeded``. Raises ``Denied`` (``UNAUTHENTICATED``) for a wrong one, ``Busy`` when too many slow checks are
+        queued."""
 
     async def member(self, account: str, user: str) -> Member | None:
         """A member, None if there is none (one known by its settings alone has no ``key_head``)."""
@@ -37,14 +38,18 @@ class Registry(Members, Protocol):
 
     A write is durable on return, and a key or a role that was changed is worth nothing from then on. Members are removed by
     commits (``domain.commit.MarkLeaving`` and ``DropMember``), together with what follows from it; call ``forget`` after the
-    first of them.
+    first of them. ``seeded``: the secret of the key is derived from a seed, which may be guessed.
     """
 
-    async def found(self, account: str, admin: str, *, key: str, settings: Mapping[str, Any]) -> None:
+    async def found(
+        self, account: str, admin: str, *, key: str, seeded: bool = False, settings: Mapping[str, Any]
+    ) -> None:
         """Make an account with its first admin, who has this key and these settings. Raises ``Conflict``
         (``ALREADY_EXISTS``)."""
 
-    async def enrol(self, account: str, user: str, *, role: Role, key: str, settings: Mapping[str, Any]) -> None:
+    async def enrol(
+        self, account: str, user: str, *, role: Role, key: str, seeded: bool = False, settings: Mapping[str, Any]
+    ) -> None:
         """Make a member. Raises ``Conflict`` (``ALREADY_EXISTS``, or ``FAILED_PRECONDITION`` while the account or a
         member of this name is being removed) and ``NotFound`` for an account that is not there."""
 
@@ -52,7 +57,7 @@ class Registry(Members, Protocol):
         """Raises ``NotFound``, and ``Conflict`` (``FAILED_PRECONDITION``) where ``keep_admin`` and the account would be left
         without an admin."""
 
-    async def set_key(self, account: str, user: str, key: str) -> None:
+    async def set_key(self, account: str, user: str, key: str, *, seeded: bool = False) -> None:
         """Replace a member's key. Raises ``NotFound``."""
 
     async def change_settings(

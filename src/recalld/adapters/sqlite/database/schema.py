@@ -114,7 +114,7 @@ CREATE INDEX task_owner ON task (account, user, created);
 """
 
 V2 = """
--- Who may come in. key_hash: argon2id of the member's key ("" = none); key_head: its first characters, shown in lists.
+-- Members. key_hash: sha256 or argon2id of the key ("" = none), see registry/hashing.py; key_head: its first characters.
 -- deleting: the task that removes this account or member, "" otherwise. settings: plain JSON.
 CREATE TABLE account (
   id TEXT PRIMARY KEY, created REAL NOT NULL, settings TEXT NOT NULL DEFAULT '{}', deleting TEXT NOT NULL DEFAULT '')

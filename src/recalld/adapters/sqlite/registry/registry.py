@@ -15,11 +15,11 @@ import apsw
 from recalld.adapters.sqlite.database.readers import Readers
 from recalld.adapters.sqlite.database.store import Store
 from recalld.domain.caller import Role
-from recalld.domain.errors import Conflict, Denied
+from recalld.domain.errors import Conflict, Denied, RecalldError
 from recalld.domain.member import Account, Member
 from recalld.infra.thread_pool import Pool
 from recalld.ports.clock import Clock
-from recalld.rules.keys import Claim, claim, digest, head
+from recalld.rules.keys import claim, digest, head
 
 from . import hashing, rows
 
@@ -29,7 +29,11 @@ T = TypeVar("T")
 CACHED_MAX = 4_096
 HASHING_RUNNING_MAX = 1
 HASHING_WAITING_MAX = 64
-"""Unknown keys that may wait to be hashed: a few seconds' worth. Known keys never wait."""
+"""Slow checks that may be queued: a few seconds' worth. Verified keys and random keys never wait."""
+
+
+_ABSENT = Member("", "", Role.USER, 0.0)
+"""Cached for a user who is not in the registry."""
 
 
 class _LruCache(Generic[K, V]):
@@ -40,21 +44,21 @@ class _LruCache(Generic[K, V]):
         self._entries: OrderedDict[K, V] = OrderedDict()
 
     def get(self, key: K) -> V | None:
-        """What is remembered of it."""
+        """The value, None if it is not cached."""
         found = self._entries.get(key)
         if found is not None:
             self._entries.move_to_end(key)
         return found
 
     def put(self, key: K, value: V) -> None:
-        """Remember it; what was not asked for the longest makes room."""
+        """Add an entry; the least recently used one is evicted."""
         self._entries[key] = value
         if len(self._entries) > self._most:
             self._entries.popitem(last=False)
 
-    def drop(self, of: Callable[[V], bool]) -> None:
-        """Forget every answer that ``of`` names."""
-        for key in [key for key, value in self._entries.items() if of(value)]:
+    def drop(self, which: Callable[[K, V], bool]) -> None:
+        """Remove the entries for which ``which`` is true."""
+        for key in [key for key, value in self._entries.items() if which(key, value)]:
             del self._entries[key]
 
 
@@ -67,59 +71,65 @@ class SqliteRegistry:
         self._pool = Pool("keys", running_max=HASHING_RUNNING_MAX, waiting_max=HASHING_WAITING_MAX)
         most = CACHED_MAX if isinstance(readers, Store) else 0
         self._by_key: _LruCache[bytes, Member] = _LruCache(most)
-        self._wrong: _LruCache[bytes, Claim] = _LruCache(most)
         self._by_name: _LruCache[tuple[str, str], Member] = _LruCache(most)
-        self._absent: _LruCache[tuple[str, str], Claim] = _LruCache(most)
         self._generation = 0
 
-    # ------------------------------------------------------------------ who is it
+    # ------------------------------------------------------------------ identity
     async def identify(self, key: str) -> Member:
         mark = digest(key)
         known = self._by_key.get(mark)
         if known is not None:
             return known
         claimed = claim(key)
-        if claimed is None or self._wrong.get(mark) is not None:
+        if claimed is None:
             raise wrong_key()
         generation = self._generation
         found = await self._readers.read(lambda c: rows.member(c, claimed.account, claimed.user))
-        stored = found[1] if found is not None else ""
-        right = await self._pool.run(hashing.verify_key, stored, key)
-        if generation != self._generation:
-            return await self.identify(key)  # something has changed while the key was looked at
-        if not right or found is None:
-            self._wrong.put(mark, claimed)
+        if found is None:
             raise wrong_key()
-        if not found[0].deleting:
-            self._by_key.put(mark, found[0])
-        return found[0]
+        member, stored = found
+        slow = hashing.is_slow(stored)
+        verified = await self._pool.run(hashing.verify_key, stored, key) if slow else hashing.verify_key(stored, key)
+        if verified and hashing.is_outdated(stored):
+            await self._replace_hash(member, stored, hashing.hash_random_key(key))
+        if generation != self._generation:
+            return await self.identify(key)  # the member has changed meanwhile
+        if not verified:
+            raise wrong_key()
+        if not member.deleting:
+            self._by_key.put(mark, member)
+        return member
+
+    async def _replace_hash(self, member: Member, old: str, new: str) -> None:
+        """Store a new hash of the same key. If that fails, the next start tries again."""
+        if not isinstance(self._readers, Store):
+            return
+        failed = False
+        try:
+            await self._readers.write(lambda c: rows.replace_hash(c, member.account, member.user, old, new))
+        except RecalldError:
+            failed = True
+        finally:
+            if not failed:
+                self.forget(member.account, member.user)
 
     async def member(self, account: str, user: str) -> Member | None:
         known = self._by_name.get((account, user))
-        if known is not None or self._absent.get((account, user)) is not None:
-            return known
+        if known is not None:
+            return None if known is _ABSENT else known
         generation = self._generation
         found = await self._readers.read(lambda c: rows.member(c, account, user))
-        if found is None:
-            if generation == self._generation:
-                self._absent.put((account, user), Claim(account, user))
-            return None
-        if generation == self._generation and not found[0].deleting:
-            self._by_name.put((account, user), found[0])
-        return found[0]
+        member = None if found is None else found[0]
+        if generation == self._generation and (member is None or not member.deleting):
+            self._by_name.put((account, user), member or _ABSENT)
+        return member
 
     def forget(self, account: str, user: str = "") -> None:
         self._generation += 1
+        self._by_key.drop(lambda _, member: member.account == account and user in {"", member.user})
+        self._by_name.drop(lambda name, _: name[0] == account and user in {"", name[1]})
 
-        def gone(one: Member | Claim) -> bool:
-            return one.account == account and user in {"", one.user}
-
-        self._by_key.drop(gone)
-        self._by_name.drop(gone)
-        self._absent.drop(gone)
-        self._wrong.drop(gone)
-
-    # ------------------------------------------------------------------ what there is
+    # ------------------------------------------------------------------ reads
     async def members(self, account: str, *, limit: int, after: str = "") -> list[Member]:
         return await self._readers.read(lambda c: rows.members(c, account, limit, after))
 
@@ -129,11 +139,13 @@ class SqliteRegistry:
     async def accounts(self) -> list[Account]:
         return await self._readers.read(rows.accounts)
 
-    # ------------------------------------------------------------------ changes
-    async def found(self, account: str, admin: str, *, key: str, settings: Mapping[str, Any]) -> None:
+    # ------------------------------------------------------------------ writes
+    async def found(
+        self, account: str, admin: str, *, key: str, seeded: bool = False, settings: Mapping[str, Any]
+    ) -> None:
         at = self._clock.now()
         new = Member(account, admin, Role.ADMIN, at, head(key), settings=dict(settings))
-        stored = await self._pool.run(hashing.hash_key, key)
+        stored = await self._hash(key, seeded)
 
         def work(c: apsw.Connection) -> None:
             rows.add_account(c, account, at)
@@ -141,16 +153,18 @@ class SqliteRegistry:
 
         await self._write(account, admin, work)
 
-    async def enrol(self, account: str, user: str, *, role: Role, key: str, settings: Mapping[str, Any]) -> None:
+    async def enrol(
+        self, account: str, user: str, *, role: Role, key: str, seeded: bool = False, settings: Mapping[str, Any]
+    ) -> None:
         new = Member(account, user, role, self._clock.now(), head(key), settings=dict(settings))
-        stored = await self._pool.run(hashing.hash_key, key)
+        stored = await self._hash(key, seeded)
         await self._write(account, user, lambda c: rows.add_member(c, new, stored))
 
     async def set_role(self, account: str, user: str, role: Role, *, keep_admin: bool = False) -> None:
         await self._write(account, user, lambda c: rows.set_role(c, account, user, role, keep_admin=keep_admin))
 
-    async def set_key(self, account: str, user: str, key: str) -> None:
-        stored, shown = await self._pool.run(hashing.hash_key, key), head(key)
+    async def set_key(self, account: str, user: str, key: str, *, seeded: bool = False) -> None:
+        stored, shown = await self._hash(key, seeded), head(key)
         await self._write(
             account, user, lambda c: rows.change_member(c, account, user, key_hash=stored, key_head=shown)
         )
@@ -164,6 +178,9 @@ class SqliteRegistry:
             user,
             lambda c: rows.change_settings(c, account, user, changes, within=within, keyed=keyed, at=at),
         )
+
+    async def _hash(self, key: str, seeded: bool) -> str:
+        return await self._pool.run(hashing.hash_seeded_key, key) if seeded else hashing.hash_random_key(key)
 
     async def _write(self, account: str, user: str, work: Callable[[apsw.Connection], T]) -> T:
         if not isinstance(self._readers, Store):

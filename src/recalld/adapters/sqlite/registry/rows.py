@@ -100,6 +100,13 @@ def change_member(c: apsw.Connection, account_: str, user: str, **columns: str) 
     c.execute(f"UPDATE member SET {names} WHERE account = ? AND user = ?", (*columns.values(), account_, user))
 
 
+def replace_hash(c: apsw.Connection, account_: str, user: str, old: str, new: str) -> None:
+    """Replace the hash of a key, unless it is another one by now."""
+    c.execute(
+        "UPDATE member SET key_hash = ? WHERE account = ? AND user = ? AND key_hash = ?", (new, account_, user, old)
+    )
+
+
 def set_role(c: apsw.Connection, account_: str, user: str, role: Role, *, keep_admin: bool) -> None:
     """Raises ``NotFound``, and ``Conflict`` where ``keep_admin`` and no other admin would be left."""
     if keep_admin and role is not Role.ADMIN:
