@@ -232,8 +232,8 @@ def dead(server: Server) -> int:
 async def oldest_job_s(server: Server) -> float:
     """Age of the oldest job that has begun and not ended."""
     _, text, _ = await server.wire.send("GET", "/metrics")
-    ages = re.findall(r"^recalld_jobs_oldest_seconds(?:\{[^}]*\})? ([0-9.e+-]+)", text.decode(), re.MULTILINE)
-    assert b"recalld_jobs_oldest_seconds" in text
+    ages = re.findall(r"^recalld_job_queue_age_seconds(?:\{[^}]*\})? ([0-9.e+-]+)", text.decode(), re.MULTILINE)
+    assert b"recalld_job_queue_age_seconds" in text
     return max(map(float, ages), default=0.0)
 
 

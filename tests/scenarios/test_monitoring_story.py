@@ -88,8 +88,8 @@ async def test_the_figures_are_those_of_this_store(client: Client) -> None:
     engine._housekeeping = keeper
     text = (await client.http.get("/metrics")).text
     usage = await engine.usage()
-    assert f'recalld_store_entries{{of="chunks"}} {usage.chunks}\n' in text
-    assert f'recalld_store_entries{{of="sessions"}} {usage.sessions}\n' in text
-    assert "recalld_ready 1\n" in text
-    assert 'route="/api/v1/content/write",status="200"} 4\n' in text
-    assert 'recalld_pool_running{pool="compute"}' in text
+    assert f'recalld_store_entries{{type="chunks"}} {usage.chunks}.0\n' in text
+    assert f'recalld_store_entries{{type="sessions"}} {usage.sessions}.0\n' in text
+    assert "recalld_ready 1.0\n" in text
+    assert 'route="/api/v1/content/write",status="200"} 4.0\n' in text
+    assert 'recalld_thread_pool_active_calls{pool="compute"}' in text

@@ -13,8 +13,8 @@ from starlette.types import Receive, Scope, Send
 from recalld.app.config import ServerConfig
 from recalld.domain.results import Readiness, VectorCount
 from recalld.surfaces.http.app import Application, create_app
-from recalld.surfaces.http.exposition import Exposition
 from recalld.surfaces.http.request_counters import RequestCounters
+from tests.architecture.project import DOCS
 from tests.surfaces.http.fake_engine import FakeEngine
 
 _SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\.)*",?)*)\})? (\S+)')
@@ -66,8 +66,8 @@ async def test_requests_are_counted_by_route_and_status(fresh: Application) -> N
         'recalld_http_requests_total{method="GET",route="none",status="404"}': 1,
         'recalld_http_requests_total{method="other",route="none",status="405"}': 1,
     }
-    assert found['recalld_http_request_seconds_count{method="GET",route="/health"}'] == 2
-    assert found['recalld_http_request_seconds_bucket{method="GET",route="/health",le="+Inf"}'] == 2
+    assert found['recalld_http_request_duration_seconds_count{method="GET",route="/health"}'] == 2
+    assert found['recalld_http_request_duration_seconds_bucket{le="+Inf",method="GET",route="/health"}'] == 2
 
 
 async def test_engine_metrics_are_the_last_snapshot(fresh: Application, engine: FakeEngine) -> None:
@@ -78,13 +78,13 @@ async def test_engine_metrics_are_the_last_snapshot(fresh: Application, engine: 
     assert found["recalld_ready{}"] == 0
     assert (found['recalld_check_ok{check="store"}'], found['recalld_check_ok{check="embedding"}']) == (1, 0)
     assert found['recalld_jobs{kind="embed",state="pending"}'] == 4
-    assert found['recalld_recall_stage_seconds_count{stage="rank"}'] == 2
-    assert found['recalld_recall_stage_seconds_bucket{stage="rank",le="0.001"}'] == 0
-    assert found['recalld_jobs_oldest_seconds{kind="embed"}'] == 12.5
-    assert found['recalld_store_bytes{part="wal"}'] == 80
-    assert found["recalld_loop_lateness_seconds_sum{}"] == 0.25
-    assert found["recalld_loop_lateness_seconds_count{}"] == 3
-    assert found['recalld_pool_running_max{pool="http-disk"}'] >= 4
+    assert found['recalld_search_stage_duration_seconds_count{stage="rank"}'] == 2
+    assert found['recalld_search_stage_duration_seconds_bucket{le="0.001",stage="rank"}'] == 0
+    assert found['recalld_job_queue_age_seconds{kind="embed"}'] == 12.5
+    assert found['recalld_store_size_bytes{part="wal"}'] == 80
+    assert found["recalld_event_loop_lag_seconds_sum{}"] == 0.25
+    assert found["recalld_event_loop_lag_seconds_count{}"] == 3
+    assert found['recalld_thread_pool_active_calls_limit{pool="http-disk"}'] >= 4
 
 
 async def test_vectors_are_counted_where_there_is_an_embedder(fresh: Application, engine: FakeEngine) -> None:
@@ -92,19 +92,19 @@ async def test_vectors_are_counted_where_there_is_an_embedder(fresh: Application
         assert "recalld_vectors" not in (await http.get("/metrics")).text
         engine.state_of_health = Readiness("ready", (), {}, VectorCount(32, 2_028, {"content_filter": 1}))
         found = samples((await http.get("/metrics")).text)
-    assert (found["recalld_vectors{}"], found["recalld_vectors_wanted{}"]) == (32, 2_028)
-    assert found['recalld_vectors_refused{reason="content_filter"}'] == 1
+    assert (found["recalld_vectors{}"], found["recalld_vectors_expected{}"]) == (32, 2_028)
+    assert found['recalld_vectors_rejected{reason="content_filter"}'] == 1
 
 
-async def test_figures_are_there_before_the_store_is(fresh: Application) -> None:
+async def test_metrics_are_served_before_the_store_is_open(fresh: Application) -> None:
     fresh.app_state.engine = None
     async with client_of(fresh) as http:
         found = samples((await http.get("/metrics")).text)
     assert not [key for key in found if "store" in key]
-    assert [key for key in found if key.startswith("recalld_info")]
+    assert [key for key in found if key.startswith("recalld_build_info")]
 
 
-async def test_turned_off_they_are_not_there(engine: FakeEngine) -> None:
+async def test_disabled_metrics_answer_404(engine: FakeEngine) -> None:
     app = create_app(engine, ServerConfig(metrics=False))  # type: ignore[arg-type]
     async with client_of(app) as http:
         answer = await http.get("/metrics")
@@ -112,32 +112,39 @@ async def test_turned_off_they_are_not_there(engine: FakeEngine) -> None:
     assert (answer.status_code, answer.headers["content-type"]) == (404, "text/plain; charset=utf-8")
 
 
-def test_the_tally_does_not_grow_with_what_clients_invent() -> None:
+def test_invented_methods_and_paths_do_not_add_series() -> None:
     counters = RequestCounters()
     for n in range(1_000):
         counters.add(f"METHOD{n}", "", 405, 0.001)
     assert len(counters.routes()) == 1
 
 
-def test_labels_cannot_break_out_of_their_line() -> None:
-    out = Exposition()
-    out.gauge("g", "Says.", [({"a": 'x"} 1\ng 2\\'}, 1)])
-    assert list(samples(out.text()).values()) == [1]
+async def test_labels_are_escaped(fresh: Application, engine: FakeEngine) -> None:
+    engine.state_of_health = Readiness("degraded", (), {'x"} 1\ng 2\\': "ok"})
+    async with client_of(fresh) as http:
+        found = samples((await http.get("/metrics")).text)
+    assert found[r'recalld_check_ok{check="x\"} 1\ng 2\\"}'] == 1
 
 
-def test_buckets_add_up() -> None:
-    out = Exposition()
-    out.histogram("h", "Says.", (0.1, 1.0), [({}, (2, 3, 4), 7.5)])
-    assert out.text().splitlines()[2:] == [
-        'h_bucket{le="0.1"} 2',
-        'h_bucket{le="1"} 5',
-        'h_bucket{le="+Inf"} 9',
-        "h_sum 7.5",
-        "h_count 9",
-    ]
+async def test_names_follow_the_conventions_of_prometheus(fresh: Application) -> None:
+    async with client_of(fresh) as http:
+        text = (await http.get("/metrics")).text
+    kinds = dict(line.split()[2:] for line in text.splitlines() if line.startswith("# TYPE "))
+    assert {name for name, kind in kinds.items() if kind == "counter"} == {n for n in kinds if n.endswith("_total")}
+    assert all(name.endswith("_seconds") for name, kind in kinds.items() if kind == "histogram")
 
 
-async def test_another_surfaces_requests_are_counted_under_its_path(engine: FakeEngine) -> None:
+async def test_every_metric_is_in_the_documents(fresh: Application, engine: FakeEngine) -> None:
+    engine.state_of_health = Readiness("ready", (), {}, VectorCount(32, 2_028, {"content_filter": 1}))
+    async with client_of(fresh) as http:
+        text = (await http.get("/metrics")).text
+    names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
+    documented = set(re.findall(r"`(recalld_[a-z_]+)`", (DOCS / "monitoring.md").read_text(encoding="utf-8")))
+    connections = {"recalld_http_connections", "recalld_http_connections_closed_total"}  # of a listening server
+    assert names | connections == documented
+
+
+async def test_requests_of_a_mounted_app_are_counted_under_its_path(engine: FakeEngine) -> None:
     async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
         await Response(status_code=202)(scope, receive, send)
 

@@ -1,19 +1,21 @@
-"""What a server counts, read from its /metrics, and what happened between two readings."""
+"""Two scrapes of /metrics, and what happened between them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-_LINE = re.compile(r"([a-z_]+)(?:\{(.*)\})? ([-+0-9.eInf]+)")
-_LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
+from prometheus_client.parser import text_string_to_metric_families
+
+from recalld.domain.errors import Invalid
+
 Labels = tuple[tuple[str, str], ...]
+_REQUESTS, _DURATION = "recalld_http_requests_total", "recalld_http_request_duration_seconds"
 
 
 @dataclass(frozen=True, slots=True)
 class MetricsSnapshot:
-    """Samples by family and labels, as of one moment."""
+    """Samples of one scrape by name and labels."""
 
     samples: Mapping[tuple[str, Labels], float]
 
@@ -22,13 +24,13 @@ class MetricsSnapshot:
         return self.samples.get((name, tuple(sorted(labels.items()))), 0.0)
 
     def family(self, name: str) -> Iterator[tuple[dict[str, str], float]]:
-        """Every sample of a family."""
+        """Every sample of this name."""
         return ((dict(labels), value) for (family, labels), value in self.samples.items() if family == name)
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """One route between two readings: requests a second, failures a second, and quantiles in ms (0 if none came)."""
+    """One route between two scrapes: requests and server errors per second, and quantiles in ms (0 without requests)."""
 
     route: str
     rate: float
@@ -37,26 +39,41 @@ class Traffic:
     p99_ms: float
 
 
-def read(text: str) -> MetricsSnapshot:
-    """Prometheus' text format; what is not understood is passed over."""
-    found: dict[tuple[str, Labels], float] = {}
-    for line in text.splitlines():
-        match = _LINE.fullmatch(line)
-        if match:
-            labels = tuple(sorted((key, value) for key, value in _LABEL.findall(match[2] or "")))
-            found[match[1], labels] = float(match[3])
-    return MetricsSnapshot(found)
+def parse(text: str) -> MetricsSnapshot:
+    """Parse Prometheus' text format. Raises ``Invalid``."""
+    try:
+        samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    except ValueError as bad:
+        raise Invalid(f"/metrics answered something else: {bad}", remedy="check the address of the server") from bad
+    return MetricsSnapshot({(s.name, tuple(sorted(s.labels.items()))): s.value for s in samples})
 
 
 def traffic(before: MetricsSnapshot, now: MetricsSnapshot, seconds: float) -> list[Traffic]:
-    """Routes that were called meanwhile, the busiest first."""
-    routes = {(labels["method"], labels["route"]) for labels, _ in now.family("recalld_http_request_seconds_count")}
-    traffic = [_traffic(before, now, method, route, seconds) for method, route in routes]
-    return sorted((one for one in traffic if one.rate > 0), key=lambda one: -one.rate)
+    """Routes with requests between the scrapes, the busiest first."""
+    found = []
+    for labels, total in now.family(f"{_DURATION}_count"):
+        count = total - before.value(f"{_DURATION}_count", **labels)
+        if count > 0:
+            buckets = buckets_of(before, now, _DURATION, **labels)
+            errors = sum(
+                value - before.value(_REQUESTS, **all_labels)
+                for all_labels, value in now.family(_REQUESTS)
+                if labels.items() <= all_labels.items() and all_labels["status"].startswith("5")
+            )
+            found.append(
+                Traffic(
+                    f"{labels['method']} {labels['route']}",
+                    count / seconds,
+                    errors / seconds,
+                    quantile_ms(buckets, 0.5),
+                    quantile_ms(buckets, 0.99),
+                )
+            )
+    return sorted(found, key=lambda route: -route.rate)
 
 
 def quantile_ms(buckets: list[tuple[float, float]], share: float) -> float:
-    """From cumulative counts by upper bound in seconds: the bound below which ``share`` of them lie, in ms."""
+    """The upper bound in ms of the bucket in which the quantile lies. ``buckets``: cumulative counts by bound in seconds."""
     total = buckets[-1][1] if buckets else 0.0
     if total <= 0:
         return 0.0
@@ -66,39 +83,20 @@ def quantile_ms(buckets: list[tuple[float, float]], share: float) -> float:
 
 
 def buckets_of(before: MetricsSnapshot, now: MetricsSnapshot, name: str, **labels: str) -> list[tuple[float, float]]:
-    """A histogram's cumulative counts between two readings, by upper bound."""
-    found = []
-    for labelled, value in now.family(f"{name}_bucket"):
-        if all(labelled.get(key) == wanted for key, wanted in labels.items()):
-            found.append((float(labelled["le"]), value - before.value(f"{name}_bucket", **labelled)))
-    return sorted(found)
+    """Cumulative counts of a histogram between the scrapes, by upper bound."""
+    return sorted(
+        (float(bucket["le"]), value - before.value(f"{name}_bucket", **bucket))
+        for bucket, value in now.family(f"{name}_bucket")
+        if labels.items() <= bucket.items()
+    )
 
 
 def means_ms(before: MetricsSnapshot, now: MetricsSnapshot, name: str, label: str) -> dict[str, float]:
-    """A histogram's means between two readings, by a label's value, to a tenth; what did not happen is left out."""
+    """Means of a histogram between the scrapes by the value of a label, to a tenth; values without samples are left out."""
     found = {}
-    for labels, count in now.family(f"{name}_count"):
-        came = count - before.value(f"{name}_count", **labels)
-        if came > 0:
-            took_s = now.value(f"{name}_sum", **labels) - before.value(f"{name}_sum", **labels)
-            found[labels[label]] = round(1000 * took_s / came, 1)
+    for labels, total in now.family(f"{name}_count"):
+        count = total - before.value(f"{name}_count", **labels)
+        if count > 0:
+            seconds = now.value(f"{name}_sum", **labels) - before.value(f"{name}_sum", **labels)
+            found[labels[label]] = round(1000 * seconds / count, 1)
     return found
-
-
-def _traffic(before: MetricsSnapshot, now: MetricsSnapshot, method: str, route: str, seconds: float) -> Traffic:
-    def grown(name: str, **labels: str) -> float:
-        return now.value(name, **labels) - before.value(name, **labels)
-
-    failed = sum(
-        grown("recalld_http_requests_total", **labels)
-        for labels, _ in now.family("recalld_http_requests_total")
-        if (labels["method"], labels["route"]) == (method, route) and labels["status"].startswith("5")
-    )
-    buckets = buckets_of(before, now, "recalld_http_request_seconds", method=method, route=route)
-    return Traffic(
-        f"{method} {route}",
-        grown("recalld_http_request_seconds_count", method=method, route=route) / seconds,
-        failed / seconds,
-        quantile_ms(buckets, 0.5),
-        quantile_ms(buckets, 0.99),
-    )

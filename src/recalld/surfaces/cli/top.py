@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .metrics_client import MetricsSnapshot, buckets_of, means_ms, quantile_ms, read, traffic
+from .metrics_client import MetricsSnapshot, buckets_of, means_ms, parse, quantile_ms, traffic
 from .options import Call, with_client
 from .render import vectors_words
 
@@ -44,28 +44,28 @@ def top(
 
 def facts(before: MetricsSnapshot, now: MetricsSnapshot, seconds: float) -> dict[str, Any]:
     """Everything that is shown, as plain values."""
-    lateness = buckets_of(before, now, "recalld_loop_lateness_seconds")
+    lag = buckets_of(before, now, "recalld_event_loop_lag_seconds")
     return {
-        "version": next((labels["version"] for labels, _ in now.family("recalld_info")), ""),
+        "version": next((labels["version"] for labels, _ in now.family("recalld_build_info")), ""),
         "ready": bool(now.value("recalld_ready")),
-        "not_well": sorted(labels["check"] for labels, ok in now.family("recalld_check_ok") if not ok),
-        "loop_late_p99_ms": quantile_ms(lateness, 0.99),
-        "loop_stalls": int(now.value("recalld_loop_stalls_total")),
-        "worker_starts": int(now.value("recalld_worker_starts_total")),
+        "failing_checks": sorted(labels["check"] for labels, ok in now.family("recalld_check_ok") if not ok),
+        "event_loop_lag_p99_ms": quantile_ms(lag, 0.99),
+        "event_loop_stalls": int(now.value("recalld_event_loop_stalls_total")),
+        "worker_restarts": int(now.value("recalld_worker_restarts_total")),
         "routes": [
             {"route": t.route, "per_s": t.rate, "failing_per_s": t.failing, "p50_ms": t.p50_ms, "p99_ms": t.p99_ms}
             for t in traffic(before, now, seconds)[:ROUTES_SHOWN]
         ],
-        "recall_ms": means_ms(before, now, "recalld_recall_stage_seconds", "stage"),
-        "waiting": {
-            labels["class"]: int(count)
-            for labels, count in now.family("recalld_admission")
-            if labels["state"] == "waiting" and count
+        "search_stage_ms": means_ms(before, now, "recalld_search_stage_duration_seconds", "stage"),
+        "queued": {
+            labels["class"]: int(count) for labels, count in now.family("recalld_http_requests_queued") if count
         },
-        "pools_waiting": {labels["pool"]: int(n) for labels, n in now.family("recalld_pool_waiting") if n},
+        "pools_queued": {labels["pool"]: int(n) for labels, n in now.family("recalld_thread_pool_queued_calls") if n},
         "jobs": {f"{labels['kind']} {labels['state']}": int(n) for labels, n in now.family("recalld_jobs") if n},
         "vectors": _vectors(now),
-        "providers": {labels["provider"]: labels["circuit"] for labels, _ in now.family("recalld_provider_circuit")},
+        "providers": {
+            labels["provider"]: labels["state"] for labels, _ in now.family("recalld_provider_circuit_state")
+        },
     }
 
 
@@ -76,11 +76,11 @@ def view(before: MetricsSnapshot, now: MetricsSnapshot, seconds: float) -> Any:
     from rich.text import Text
 
     figures = facts(before, now, seconds)
-    state = "ready" if figures["ready"] else f"degraded: {', '.join(figures['not_well']) or 'starting'}"
+    state = "ready" if figures["ready"] else f"degraded: {', '.join(figures['failing_checks']) or 'starting'}"
     head = Text(
-        f"recalld {figures['version']}  {state}  loop late p99 {figures['loop_late_p99_ms']:.0f} ms, "
-        f"{figures['loop_stalls']} stalls  "
-        f"worker started {figures['worker_starts']}x",
+        f"recalld {figures['version']}  {state}  event loop lag p99 {figures['event_loop_lag_p99_ms']:.0f} ms, "
+        f"{figures['event_loop_stalls']} stalls  "
+        f"{figures['worker_restarts']} worker restarts",
         style="green" if figures["ready"] else "bold red",
     )
     table = Table(box=None, expand=True)
@@ -103,9 +103,9 @@ def view(before: MetricsSnapshot, now: MetricsSnapshot, seconds: float) -> Any:
     lines = [
         f"{name}: {', '.join(f'{key} {value}' for key, value in figures[key_of].items()) or 'none'}"
         for name, key_of in (
-            ("a recall's steps, mean ms", "recall_ms"),
-            ("waiting to be let in", "waiting"),
-            ("waiting for a pool", "pools_waiting"),
+            ("search stages, mean ms", "search_stage_ms"),
+            ("queued requests", "queued"),
+            ("queued calls", "pools_queued"),
             ("jobs", "jobs"),
             ("providers", "providers"),
         )
@@ -117,15 +117,15 @@ def view(before: MetricsSnapshot, now: MetricsSnapshot, seconds: float) -> Any:
 
 def _vectors(now: MetricsSnapshot) -> dict[str, Any] | None:
     """None from a server without an embedder, or that has not counted yet."""
-    if not list(now.family("recalld_vectors_wanted")):
+    if not list(now.family("recalld_vectors_expected")):
         return None
-    refused = {labels["reason"]: int(count) for labels, count in now.family("recalld_vectors_refused")}
-    embedded, wanted = (int(now.value(name)) for name in ("recalld_vectors", "recalld_vectors_wanted"))
-    return {"made": embedded, "wanted": wanted, "refused": refused}
+    refused = {labels["reason"]: int(count) for labels, count in now.family("recalld_vectors_rejected")}
+    vectors, wanted = (int(now.value(name)) for name in ("recalld_vectors", "recalld_vectors_expected"))
+    return {"made": vectors, "wanted": wanted, "refused": refused}
 
 
 def _look(call: Call) -> MetricsSnapshot:
-    return read(call.client.fetch("/metrics").decode())
+    return parse(call.client.fetch("/metrics").decode())
 
 
 def _print(before: MetricsSnapshot, now: MetricsSnapshot, seconds: float) -> None:

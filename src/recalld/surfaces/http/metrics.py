@@ -1,11 +1,18 @@
-"""/metrics: what a Prometheus server collects. Only figures at hand, never a read of the store."""
+"""GET /metrics: figures in Prometheus' text format. A scrape reads what is in memory, never the store."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, TypeVar
 
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 from starlette.responses import PlainTextResponse, Response
 
+from recalld.domain.errors import Busy
 from recalld.domain.histogram import BOUNDS_S
 from recalld.domain.version import VERSION
 from recalld.infra.thread_pool import pools
@@ -13,219 +20,274 @@ from recalld.infra.watchdog import BOUNDS_S as LAG_BOUNDS_S
 from recalld.surfaces.http.admission import Admission
 from recalld.surfaces.http.connections import Connections
 from recalld.surfaces.http.endpoint import Deadline, Endpoint
-from recalld.surfaces.http.exposition import MEDIA, NONE, Exposition
-from recalld.surfaces.http.request import ApiRequest
+from recalld.surfaces.http.request import ApiRequest, AppState
 from recalld.surfaces.http.request_counters import GONE, RequestCounters
 
 if TYPE_CHECKING:
     from recalld.app.health_snapshot import HealthSnapshot
+    from recalld.domain.results import VectorCount
 
-_WELL = frozenset({"ok", "not_configured"})
+_PASSED = frozenset({"ok", "not_configured"})
+Family = TypeVar("Family", CounterMetricFamily, GaugeMetricFamily)
 
 
 async def metrics(request: ApiRequest) -> Response:
-    """Everything that is counted, in Prometheus' text format; 404 if ``server.metrics`` is false."""
-    if not request.app_state.settings.metrics:
-        return PlainTextResponse("metrics are off: set server.metrics = true\n", status_code=404)
-    out = Exposition()
-    out.gauge("recalld_info", "The version that answers.", [({"version": VERSION}, 1)])
-    _requests(out, request.app_state.counters)
-    _admission(out, request.app_state.admission)
-    if request.app_state.connections is not None:
-        _connections(out, request.app_state.connections)
-    _pools(out)
-    if request.app_state.engine is not None:
-        found = request.app_state.engine.health_snapshot()
-        _health(out, found)
-        _stages(out, found)
-        _providers(out, found)
-        _jobs(out, found)
-        _store(out, found)
-    return Response(out.text(), media_type=MEDIA)
+    """All metrics; 404 if ``server.metrics`` is false."""
+    state = request.app_state
+    if not state.settings.metrics:
+        return PlainTextResponse("metrics are disabled: set server.metrics = true\n", status_code=404)
+    snapshot = Snapshot(state)
+    try:
+        # The text takes three times as long as the snapshot: 3 ms instead of 1 for 20 routes.
+        text = await state.codec.run(generate_latest, snapshot)
+    except Busy:
+        text = generate_latest(snapshot)
+    return Response(text, headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
-def _requests(out: Exposition, counters: RequestCounters) -> None:
-    routes = [({"method": m, "route": r or "none"}, t) for (m, r), t in counters.routes().items()]
-    out.counter(
-        "recalld_http_requests_total",
-        "Requests by route and status; gone: the client left before an answer began.",
-        [
-            ({**labels, "status": "gone" if status == GONE else str(status)}, count)
+class Snapshot(Collector):
+    """The metrics of a server at one moment. Built on the event loop, since counters change there."""
+
+    def __init__(self, state: AppState) -> None:
+        self._families = list(_families(state))
+
+    def collect(self) -> list[Metric]:
+        """See ``prometheus_client.registry.Collector``."""
+        return self._families
+
+
+def _families(state: AppState) -> Iterator[Metric]:
+    yield InfoMetricFamily("recalld_build", "Version of the server.", {"version": VERSION})
+    yield from _requests(state.counters)
+    yield from _admission(state.admission)
+    if state.connections is not None:
+        yield from _connections(state.connections)
+    yield from _pools()
+    if state.engine is not None:
+        health = state.engine.health_snapshot()
+        yield from _health(health)
+        yield from _providers(health)
+        yield from _jobs(health)
+        yield from _store(health)
+
+
+def _filled(family: Family, samples: Iterable[tuple[Sequence[str], float]]) -> Family:
+    for labels, value in samples:
+        family.add_metric(labels, value)
+    return family
+
+
+def _buckets(bounds_s: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
+    """Cumulative counts by upper bound, as the library takes them. ``counts``: one more than ``bounds_s``."""
+    return list(zip((*map(str, bounds_s), "+Inf"), accumulate(counts), strict=True))
+
+
+def _requests(counters: RequestCounters) -> Iterator[Metric]:
+    routes = [((method, route or "none"), one) for (method, route), one in counters.routes().items()]
+    yield _filled(
+        CounterMetricFamily(
+            "recalld_http_requests_total",
+            "Requests by route and status; gone: the client disconnected before the response.",
+            labels=("method", "route", "status"),
+        ),
+        (
+            ((*labels, "gone" if status == GONE else str(status)), count)
             for labels, one in routes
-            for status, count in sorted(one.statuses.items())
-        ],
+            for status, count in one.statuses.items()
+        ),
     )
-    out.histogram(
-        "recalld_http_request_seconds",
-        "Time from a request's first byte to the end of its answer.",
-        BOUNDS_S,
-        [(labels, one.took.buckets, one.took.seconds) for labels, one in routes],
+    durations = HistogramMetricFamily(
+        "recalld_http_request_duration_seconds",
+        "Time from the first byte of a request to the last byte of the response.",
+        labels=("method", "route"),
     )
+    for labels, one in routes:
+        durations.add_metric(labels, _buckets(BOUNDS_S, one.took.buckets), one.took.seconds)
+    yield durations
 
 
-def _admission(out: Exposition, admission: Admission) -> None:
+def _admission(admission: Admission) -> Iterator[Metric]:
     loads = admission.loads()
-    out.gauge(
-        "recalld_admission",
-        "Requests of a class that run and that are queued.",
-        [
-            ({"class": name, "state": state}, count)
-            for name, load in loads.items()
-            for state, count in (("running", load.running), ("waiting", load.waiting))
-        ],
+    yield _filled(
+        GaugeMetricFamily("recalld_http_requests_in_flight", "Requests being processed.", labels=("class",)),
+        (((name,), load.running) for name, load in loads.items()),
     )
-    out.counter(
-        "recalld_admission_refused_total",
-        "Requests rejected because too many were running and queued.",
-        [({"class": name}, load.rejected) for name, load in loads.items()],
+    yield _filled(
+        GaugeMetricFamily("recalld_http_requests_queued", "Requests that wait for a slot.", labels=("class",)),
+        (((name,), load.waiting) for name, load in loads.items()),
     )
-
-
-def _connections(out: Exposition, connections: Connections) -> None:
-    out.gauge("recalld_connections", "Open connections.", [({}, len(connections))])
-    out.counter(
-        "recalld_connections_closed_total",
-        "Connections refused, evicted to make room for others, or closed because their client was too slow.",
-        [({"why": why}, count) for why, count in connections.counts.items()],
+    yield _filled(
+        CounterMetricFamily(
+            "recalld_http_requests_rejected_total", "Requests rejected since their queue was full.", labels=("class",)
+        ),
+        (((name,), load.rejected) for name, load in loads.items()),
     )
 
 
-def _pools(out: Exposition) -> None:
+def _connections(connections: Connections) -> Iterator[Metric]:
+    yield GaugeMetricFamily("recalld_http_connections", "Open connections.", len(connections))
+    yield _filled(
+        CounterMetricFamily(
+            "recalld_http_connections_closed_total",
+            "Connections refused, evicted to make room for others, or closed because the client was too slow.",
+            labels=("reason",),
+        ),
+        (((reason,), count) for reason, count in connections.counts.items()),
+    )
+
+
+def _pools() -> Iterator[Metric]:
     states = pools()
-    out.gauge("recalld_pool_running", "Calls a pool runs now.", [({"pool": p.name}, p.running) for p in states])
-    out.gauge("recalld_pool_waiting", "Calls that wait for a pool.", [({"pool": p.name}, p.waiting) for p in states])
-    out.gauge(
-        "recalld_pool_running_max", "Calls a pool runs at once.", [({"pool": p.name}, p.running_max) for p in states]
-    )
-    out.gauge(
-        "recalld_pool_waiting_max",
-        "Calls that may wait; one more is refused.",
-        [({"pool": p.name}, p.waiting_max) for p in states],
-    )
+    for name, documentation, values in (
+        ("active_calls", "Running calls.", [p.running for p in states]),
+        ("queued_calls", "Queued calls.", [p.waiting for p in states]),
+        ("active_calls_limit", "Calls that may run at once.", [p.running_max for p in states]),
+        ("queued_calls_limit", "Calls that may be queued; more are rejected.", [p.waiting_max for p in states]),
+    ):
+        yield _filled(
+            GaugeMetricFamily(f"recalld_thread_pool_{name}", documentation, labels=("pool",)),
+            (((state.name,), value) for state, value in zip(states, values, strict=True)),
+        )
 
 
-def _health(out: Exposition, found: HealthSnapshot) -> None:
-    ready = found.readiness
-    out.gauge("recalld_ready", "1: everything is well, 0: degraded.", [(NONE, ready.state == "ready")])
-    out.gauge(
-        "recalld_check_ok",
-        "One check of /ready.",
-        [({"check": c}, s in _WELL) for c, s in sorted(ready.checks.items())],
+def _health(health: HealthSnapshot) -> Iterator[Metric]:
+    yield GaugeMetricFamily("recalld_ready", "1 if every check passes, else 0.", health.readiness.state == "ready")
+    yield _filled(
+        GaugeMetricFamily("recalld_check_ok", "1 if a check of /ready passes, else 0.", labels=("check",)),
+        (((check,), state in _PASSED) for check, state in sorted(health.readiness.checks.items())),
     )
-    late = found.loop_lag
-    out.histogram(
-        "recalld_loop_lateness_seconds",
-        "How late the event loop came to its beats, ten a second.",
-        LAG_BOUNDS_S,
-        [(NONE, late.buckets, late.total_s)],
+    lag = health.loop_lag
+    yield HistogramMetricFamily(
+        "recalld_event_loop_lag_seconds",
+        "Event loop lag, sampled ten times a second.",
+        _buckets(LAG_BOUNDS_S, lag.buckets),
+        lag.total_s,
     )
-    out.counter("recalld_loop_stalls_total", "Beats more than 250 ms late.", [(NONE, late.stalls)])
-    out.counter(
-        "recalld_worker_starts_total", "How often the worker process was started.", [(NONE, found.worker_starts)]
+    yield CounterMetricFamily("recalld_event_loop_stalls_total", "Samples with a lag above 250 ms.", lag.stalls)
+    yield CounterMetricFamily(
+        "recalld_worker_restarts_total", "Restarts of the worker process.", max(0, health.worker_starts - 1)
     )
+    stages = HistogramMetricFamily(
+        "recalld_search_stage_duration_seconds",
+        "Duration of the stages of a search; embed runs beside plan and recall.",
+        labels=("stage",),
+    )
+    for stage, took in health.stages.items():
+        stages.add_metric((stage,), _buckets(BOUNDS_S, took.buckets), took.seconds)
+    yield stages
 
 
-def _stages(out: Exposition, found: HealthSnapshot) -> None:
-    out.histogram(
-        "recalld_recall_stage_seconds",
-        "What the steps of a recall take; embed goes on beside plan and recall.",
-        BOUNDS_S,
-        [({"stage": name}, took.buckets, took.seconds) for name, took in found.stages.items()],
-    )
-
-
-def _providers(out: Exposition, found: HealthSnapshot) -> None:
-    out.counter(
-        "recalld_provider_calls_total",
-        "Calls to a provider; refused: not made, since it was not to be asked.",
-        [
-            ({"provider": p.name, "outcome": outcome}, count)
-            for p in found.providers
+def _providers(health: HealthSnapshot) -> Iterator[Metric]:
+    yield _filled(
+        CounterMetricFamily(
+            "recalld_provider_calls_total",
+            "Calls to a provider; rejected: not sent, since the circuit was open.",
+            labels=("provider", "outcome"),
+        ),
+        (
+            ((p.name, outcome), count)
+            for p in health.providers
             for outcome, count in (
-                ("good", p.calls - p.failures),
-                ("failed", p.failures),
-                ("retried", p.retries),
-                ("refused", p.refused),
+                ("success", p.calls - p.failures),
+                ("error", p.failures),
+                ("rejected", p.refused),
             )
-        ],
+        ),
     )
-    out.counter(
-        "recalld_provider_tokens_total",
-        "Tokens of calls to a provider since the store was made, counted once a minute.",
-        [
-            ({"provider": s.provider, "operation": s.operation, "direction": direction}, count)
-            for s in found.provider_usage
-            for direction, count in (("in", s.tokens_in), ("out", s.tokens_out))
-        ],
+    yield _filled(
+        CounterMetricFamily("recalld_provider_retries_total", "Calls that were retried.", labels=("provider",)),
+        (((p.name,), p.retries) for p in health.providers),
     )
-    out.counter(
-        "recalld_provider_counted_calls_total",
-        "Calls by purpose since the store was made, the worker's too; refused: the day's budget was used up.",
-        [
-            ({"provider": s.provider, "operation": s.operation, "outcome": outcome}, count)
-            for s in found.provider_usage
-            for outcome, count in (("made", s.calls), ("refused", s.refused))
-        ],
+    yield _filled(
+        GaugeMetricFamily(
+            "recalld_provider_circuit_state", "1 for the current state of the circuit.", labels=("provider", "state")
+        ),
+        (((p.name, p.circuit), 1) for p in health.providers),
     )
-    out.gauge(
-        "recalld_provider_circuit",
-        "1 for how a provider's circuit stands.",
-        [({"provider": p.name, "circuit": p.circuit}, 1) for p in found.providers],
+    yield _filled(
+        CounterMetricFamily(
+            "recalld_provider_usage_calls_total",
+            "Calls since the store was created, those of the worker included; rejected: the daily budget was used up.",
+            labels=("provider", "operation", "outcome"),
+        ),
+        (
+            ((usage.provider, usage.operation, outcome), count)
+            for usage in health.provider_usage
+            for outcome, count in (("sent", usage.calls), ("rejected", usage.refused))
+        ),
     )
-
-
-def _jobs(out: Exposition, found: HealthSnapshot) -> None:
-    queues = found.queues
-    out.gauge(
-        "recalld_jobs",
-        "Jobs by kind and state.",
-        [
-            ({"kind": q.kind, "state": state}, count)
-            for q in queues
-            for state, count in (("pending", q.pending), ("running", q.running), ("dead", q.dead))
-        ],
-    )
-    out.counter(
-        "recalld_jobs_done_total", "Jobs done since the store was made.", [({"kind": q.kind}, q.done) for q in queues]
-    )
-    out.gauge(
-        "recalld_jobs_oldest_seconds",
-        "Age of the oldest job still to be done.",
-        [({"kind": q.kind}, q.oldest_s) for q in queues],
+    yield _filled(
+        CounterMetricFamily(
+            "recalld_provider_usage_tokens_total",
+            "Tokens since the store was created.",
+            labels=("provider", "operation", "direction"),
+        ),
+        (
+            ((usage.provider, usage.operation, direction), count)
+            for usage in health.provider_usage
+            for direction, count in (("input", usage.tokens_in), ("output", usage.tokens_out))
+        ),
     )
 
 
-def _store(out: Exposition, found: HealthSnapshot) -> None:
-    out.gauge("recalld_store_probe_seconds", "What the last real write and read took.", [(NONE, found.probe_s)])
-    out.gauge("recalld_store_probe_age_seconds", "Since the last good write and read.", [(NONE, found.measured_ago_s)])
-    usage = found.usage
+def _jobs(health: HealthSnapshot) -> Iterator[Metric]:
+    queues = health.queues
+    yield _filled(
+        GaugeMetricFamily("recalld_jobs", "Jobs by kind and state.", labels=("kind", "state")),
+        (
+            ((queue.kind, state), count)
+            for queue in queues
+            for state, count in (("pending", queue.pending), ("running", queue.running), ("dead", queue.dead))
+        ),
+    )
+    yield _filled(
+        CounterMetricFamily(
+            "recalld_jobs_completed_total", "Jobs completed since the store was created.", labels=("kind",)
+        ),
+        (((queue.kind,), queue.done) for queue in queues),
+    )
+    yield _filled(
+        GaugeMetricFamily("recalld_job_queue_age_seconds", "Age of the oldest job to be done.", labels=("kind",)),
+        (((queue.kind,), queue.oldest_s) for queue in queues),
+    )
+
+
+def _store(health: HealthSnapshot) -> Iterator[Metric]:
+    yield GaugeMetricFamily("recalld_store_probe_duration_seconds", "Time of the last probe.", health.probe_s)
+    yield GaugeMetricFamily(
+        "recalld_store_probe_age_seconds", "Age of the last successful probe.", health.measured_ago_s
+    )
+    usage = health.usage
     if usage is None:
         return
-    _vectors(out, found)
-    counts = {
-        "nodes": usage.nodes,
-        "chunks": usage.chunks,
-        "vectors": usage.vectors,
-        "messages": usage.messages,
-        "sessions": usage.sessions,
-        "log_entries": usage.log_seq,
-    }
-    out.gauge("recalld_store_entries", "What the store holds.", [({"of": k}, n) for k, n in counts.items()])
-    files = {} if usage.files is None else {"ledger": usage.files.file_bytes, "wal": usage.files.wal_bytes}
-    sizes = {**files, "blobs": usage.blob_bytes}
-    out.gauge("recalld_store_bytes", "What the store takes on disk.", [({"part": k}, n) for k, n in sizes.items()])
+    if health.readiness.vectors is not None:
+        yield from _vectors(health.readiness.vectors)
+    yield _filled(
+        GaugeMetricFamily("recalld_store_entries", "Entries of the store.", labels=("type",)),
+        [
+            (("nodes",), usage.nodes),
+            (("chunks",), usage.chunks),
+            (("vectors",), usage.vectors),
+            (("messages",), usage.messages),
+            (("sessions",), usage.sessions),
+            (("log_entries",), usage.log_seq),
+        ],
+    )
+    files = [] if usage.files is None else [("ledger", usage.files.file_bytes), ("wal", usage.files.wal_bytes)]
+    yield _filled(
+        GaugeMetricFamily("recalld_store_size_bytes", "Size on disk.", labels=("part",)),
+        (((part,), size) for part, size in (*files, ("blobs", usage.blob_bytes))),
+    )
 
 
-def _vectors(out: Exposition, found: HealthSnapshot) -> None:
-    seen = found.readiness.vectors
-    if seen is None:
-        return
-    out.gauge("recalld_vectors", "Pieces of the index that have a vector of the wanted model.", [(NONE, seen.made)])
-    out.gauge("recalld_vectors_wanted", "Pieces of the index that ought to have one.", [(NONE, seen.wanted)])
-    out.gauge(
-        "recalld_vectors_refused",
-        "Pieces without one, since the embedder refused their text.",
-        [({"reason": reason}, count) for reason, count in seen.refused.items()],
+def _vectors(count: VectorCount) -> Iterator[Metric]:
+    yield GaugeMetricFamily("recalld_vectors", "Chunks with a vector of the configured model.", count.made)
+    yield GaugeMetricFamily("recalld_vectors_expected", "Chunks that need one.", count.wanted)
+    yield _filled(
+        GaugeMetricFamily(
+            "recalld_vectors_rejected", "Chunks without one, since the provider rejected the text.", labels=("reason",)
+        ),
+        (((reason,), rejected) for reason, rejected in count.refused.items()),
     )
 
 
@@ -235,7 +297,7 @@ ENDPOINTS = (
         "/metrics",
         metrics,
         str,
-        "Figures for Prometheus",
+        "Metrics for Prometheus",
         Deadline.NONE,
         bare=True,
         open=True,
