@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx
 import pytest
+import uvloop
 
 from recalld.app.config import Config, ServerConfig, load_config
 from recalld.domain.errors import Conflict, Denied, Invalid
-from recalld.infra.loop import Loop
 from recalld.surfaces.http import serve as serving
 from recalld.surfaces.http.serve import listen, serve
 from tests.surfaces.http.fake_engine import FakeEngine
@@ -171,7 +171,7 @@ async def test_a_signal_while_the_store_opens_is_not_lost(config: Config, openab
 
 
 def test_the_loop_is_uvloops_where_there_is_one_and_asyncios_where_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert serving.loop_factory() is Loop
+    assert serving.loop_factory() is uvloop.new_event_loop
     monkeypatch.setitem(sys.modules, "uvloop", None)  # as good as not installed
     assert serving.loop_factory() is asyncio.new_event_loop
 

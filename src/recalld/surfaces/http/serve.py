@@ -69,10 +69,10 @@ def run(
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """Uvloop with our timers; asyncio's own loop where there is no uvloop (Windows)."""
+    """Return uvloop's; asyncio's own where there is no uvloop (Windows)."""
     if importlib.util.find_spec("uvloop") is None:
         return asyncio.new_event_loop
-    chosen: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("recalld.infra.loop").Loop
+    chosen: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
     return chosen
 
 

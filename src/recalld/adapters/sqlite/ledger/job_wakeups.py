@@ -24,7 +24,8 @@ class JobWakeups:
             event.set()
         if delay_s > 0:
             loop = asyncio.get_running_loop()
-            slot = ceil((loop.time() + delay_s) / TIMER_SLOT_S)
+            # A slot later: uvloop counts from the beginning of the loop's iteration, so a timer may fire some ms early.
+            slot = ceil((loop.time() + delay_s) / TIMER_SLOT_S) + 1
             if slot not in self._later:
                 self._later.add(slot)
                 loop.call_at(slot * TIMER_SLOT_S, self._notify_at, slot)
