@@ -13,7 +13,7 @@ from recalld.app import worker_loop as working
 from recalld.app.job_registry import KINDS, JobKind
 from recalld.app.worker_loop import run_job, work
 from recalld.domain.commit import Commit, NewTask
-from recalld.domain.errors import Busy, Conflict, Corrupt, Denied, Invalid, NotFound, Upstream
+from recalld.domain.errors import Busy, Conflict, Corrupt, Denied, Invalid, NotFound, Upstream, disk_full
 from recalld.domain.job import Job, Lane, NewJob, TaskStatus
 from recalld.domain.job_payload import JobPayload
 from recalld.domain.policy import JobPolicy
@@ -202,7 +202,14 @@ async def test_one_failing_job_does_not_stop_the_others(harness: Harness, steps:
     assert (await harness.queue("works")).done == 1
 
 
-async def test_busy_costs_no_attempt_and_waits_as_long_as_requested(harness: Harness, steps: Steps) -> None:
+@pytest.mark.parametrize(
+    ("failure", "wait_s"),
+    [(Busy("not now", retry_after_s=60.0), 60.0), (disk_full(), working.DISK_WAIT_S)],
+    ids=["busy", "full disk"],
+)
+async def test_busy_costs_no_attempt_and_waits_as_long_as_requested(
+    harness: Harness, steps: Steps, failure: Exception, wait_s: float
+) -> None:
     tried: list[float] = []
     begun = harness.clock.now()
 
@@ -210,14 +217,14 @@ async def test_busy_costs_no_attempt_and_waits_as_long_as_requested(harness: Har
         tried.append(harness.clock.now() - begun)
         assert job.attempt == 1
         if len(tried) <= 20:
-            raise Busy("not now", retry_after_s=60.0)
+            raise failure
         await done(job, ports)
 
     steps(JobPolicy(attempts_max=2), waits=waits)
     await enqueue(harness, "waits")
     await harness.settle()
     assert len(tried) == 21
-    assert all(later - sooner >= 60.0 for sooner, later in zip(tried, tried[1:], strict=False))
+    assert all(later - sooner >= wait_s for sooner, later in zip(tried, tried[1:], strict=False))
     assert (await harness.queue("waits")).dead == 0
 
 

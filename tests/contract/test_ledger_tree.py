@@ -150,6 +150,24 @@ async def test_the_user_directory_shows_a_user_only_itself(harness: LedgerHarnes
     assert await harness.names("user", ROOT) == ["ana", "ben"]
 
 
+@pytest.mark.parametrize("path", ["user/ben", "user/ben/memories", "user/ben/sessions"])
+async def test_another_users_directories_exist_once_something_was_written(harness: LedgerHarness, path: str) -> None:
+    root = harness.tenant(ROOT)
+    for read in (
+        root.stat(at(path)),
+        root.list(at(path), limit=9),
+        root.walk(at(path), depth_max=3, nodes_max=9),
+        root.names(at(path), nodes_max=9),
+        root.count(at(path)),
+        root.tiers(at(path)),
+    ):
+        with pytest.raises(NotFound):
+            await read
+    await harness.do(put("user/ben/skills/x/SKILL.md"), caller=BEN)
+    assert len(await harness.names("user/ben", ROOT)) == 6
+    assert (await root.stat(at(path))).is_dir
+
+
 async def test_accounts_never_meet(harness: LedgerHarness) -> None:
     outsider = ROOT.__class__("other", "ana", ROOT.role)
     await harness.do(put("resources/a.md", "needle"), put("user/ana/memories/a.md", "needle"))

@@ -95,7 +95,7 @@ class StoreMaintenance:
             while taken < VERIFY_BYTES_MAX:
                 done = await maintenance.verify_today(bytes_max=VERIFY_SLICE_BYTES)
                 taken += max(done.bytes, VERIFY_SLICE_BYTES // 8)
-                if not done.contents or not done.after:
+                if not done.after:
                     break
             self._damaged = await maintenance.damaged()
         except (Busy, Upstream, Corrupt) as late:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
+
+FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""With these a disk, a quota or a limit on the size of files refuses a write."""
 
 
 class RecalldError(Exception):

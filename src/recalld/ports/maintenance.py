@@ -10,8 +10,8 @@ from recalld.domain.results import DiskSpace
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A slice of contents that were read and compared with their hashes: how many, their bytes, a sentence for each that is
-    damaged or missing, and the hash after which to go on ("" = that was the last)."""
+    """A slice of contents and messages that were read and compared with their hashes: how many, their bytes, a sentence for each
+    that is damaged or missing, and what to pass as ``after`` to go on ("" = that was the last)."""
 
     contents: int
     bytes: int

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from recalld.domain.errors import Invalid, Upstream
+from recalld.domain.errors import FULL_ERRNOS, Invalid, Upstream, disk_full
 from recalld.domain.policy import UPLOAD_BYTES_MAX, ZIP_BYTES_MAX, ZIP_ENTRIES_MAX, ZIP_RATIO_MAX
 from recalld.infra.file_permissions import make_folder, private_opener
 from recalld.infra.safe_zip import Problem, SafeZip, problem_of
@@ -155,4 +155,6 @@ class ZipReader:
 
 
 def _disk(path: Path, bad: OSError) -> Upstream:
+    if bad.errno in FULL_ERRNOS:
+        return disk_full("the disk is full: the pack was not made")
     return Upstream(f"{path} cannot be written: {bad.strerror or bad}", remedy="free some space and try again")

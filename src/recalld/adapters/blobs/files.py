@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from recalld.domain.errors import Corrupt, Upstream, disk_full
+from recalld.domain.errors import FULL_ERRNOS, Corrupt, Upstream, disk_full
 from recalld.infra.file_permissions import make_folder, private_opener, tighten
 from recalld.infra.thread_pool import Pool
 
@@ -260,7 +259,7 @@ def _translated_errors() -> Iterator[None]:
     try:
         yield
     except OSError as failed:
-        if failed.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if failed.errno in FULL_ERRNOS:
             raise disk_full("the disk is full: a large file was not stored") from failed
         raise Upstream(
             f"a large file could not be stored: {failed.strerror}", remedy="free some disk space and send it again"

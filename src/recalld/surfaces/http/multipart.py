@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +13,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from recalld.domain.errors import Invalid, Upstream
+from recalld.domain.errors import FULL_ERRNOS, Invalid, Upstream
 from recalld.infra.file_permissions import make_folder, private_opener
 from recalld.infra.thread_pool import Pool
 from recalld.surfaces.http.body import check_declared, too_large
@@ -82,7 +81,7 @@ async def _receive(
 
 def not_stored(refused: OSError) -> Upstream:
     """Return the error for an upload that the disk did not store."""
-    if refused.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+    if refused.errno in FULL_ERRNOS:
         return Upstream("the disk is full: the upload was not stored", remedy="free some space and send it again")
     return Upstream(
         f"the upload cannot be stored: {refused.strerror or refused}",

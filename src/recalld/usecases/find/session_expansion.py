@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from recalld.domain.errors import Busy, NotFound, Upstream
+from recalld.domain.errors import Busy, Corrupt, NotFound, Upstream
 from recalld.ports.sessions import Sessions
 from recalld.rules.query_expansion import expand_query
 
@@ -17,7 +17,7 @@ async def expand_with_session(
 ) -> tuple[str, tuple[str, ...]]:
     """Return the query, expanded with the latest user turns if it depends on them, and degraded parts.
 
-    A session that cannot be read in time leaves the query as it is. A missing session is not an error.
+    A session that cannot be read, or not in time, leaves the query as it is. A missing session is not an error.
     """
     try:
         async with asyncio.timeout(within_s):
@@ -26,6 +26,6 @@ async def expand_with_session(
             recent = await sessions.messages(session_id, archive=0, after=after, limit=RECENT_MAX)
     except NotFound:
         return text, ()
-    except (Busy, Upstream, TimeoutError):
+    except (Busy, Upstream, Corrupt, TimeoutError):
         return text, ("session",)
     return expand_query(text, recent), ()

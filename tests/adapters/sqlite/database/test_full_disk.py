@@ -14,7 +14,15 @@ import pytest
 
 from recalld.adapters.sqlite.database.reserve import FILE_NAME
 from recalld.adapters.sqlite.database.store import Store
+from recalld.adapters.sqlite.ledger.ledger import open_ledger
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Commit
 from recalld.domain.errors import Upstream, refused_by_disk
+from recalld.domain.job import NewJob
+from recalld.domain.policy import JobPolicy
+from recalld.ports.jobs import Outcome, Settlement
+from tests.fakes.blobs import MemoryBlobs
+from tests.fakes.clock import MemoryClock
 
 from .test_store import apart, close_store, keys, put
 
@@ -162,3 +170,23 @@ async def test_the_space_is_set_aside_again_when_there_is_room(disk: SmallDisk) 
         await store.write(put("n", LARGE))
         await store.write(put("m", LARGE))
         assert {"n", "m"} <= await store.read(keys)
+
+
+async def test_a_job_that_waits_for_the_disk_is_given_back_uncounted_on_it(disk: SmallDisk) -> None:
+    clock, policies = MemoryClock(), {"fragile": JobPolicy(attempts_max=2)}
+    folder, caller = disk.folder, Caller()
+    ledger = await open_ledger(folder, blobs=MemoryBlobs(), clock=clock, reserve_bytes=RESERVE, policies=policies)
+    store = ledger.access.readers
+    assert isinstance(store, Store)
+    try:
+        await ledger.tenant(caller).commit(Commit(jobs=(NewJob("fragile", "fragile"),)))
+        for _ in range(4):
+            (job,) = await ledger.jobs.lease(worker="w", jobs_max=1, lease_s=60.0)
+            assert job.attempt == 1
+            await fill(store, disk)
+            await ledger.jobs.settle(job, Settlement(Outcome.WAIT, "the disk is full", 30.0))
+            disk.capacity += 2 * CAPACITY
+            await store.disk_space()
+            clock.advance(100.0)
+    finally:
+        await ledger.close()

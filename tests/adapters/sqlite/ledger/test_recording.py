@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import apsw
+import pytest
 
 from recalld.adapters.sqlite.database.schema import MIGRATIONS
 from recalld.adapters.sqlite.ledger import sessions
@@ -46,4 +47,14 @@ def test_the_same_message_twice_is_one() -> None:
     again = _append(c, "talk", "b", "c")
     assert (first.result.messages_added, first.result.messages_seen) == (2, 1)
     assert (again.result.messages_added, again.result.messages_seen) == (1, 1)
+    c.close()
+
+
+@pytest.mark.parametrize("value", [1 << 80, float("inf"), -0.5, "\u20ac\0", [{"a": None}], 1e300])
+def test_parts_read_back_as_they_were(value: object) -> None:
+    c = _store()
+    message = Message("m", "user", ({"type": "x", "value": value},), "words", at=3)
+    sessions.append(WriteTx(c, Caller("acme", "ada"), 1.0, ""), Append("talk", (NewMessage(message, (), ""),)))
+    (found,) = sessions.messages(c, Caller("acme", "ada"), "talk", None, -1, 9)
+    assert (found.parts, found.at) == (message.parts, 3.0)
     c.close()

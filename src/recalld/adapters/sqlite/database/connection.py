@@ -9,10 +9,20 @@ from pathlib import Path
 
 import apsw
 
-from recalld.domain.errors import Busy, Conflict, Corrupt, Denied, Invalid, RecalldError, Upstream, disk_full
+from recalld.domain.errors import (
+    FULL_ERRNOS,
+    Busy,
+    Conflict,
+    Corrupt,
+    Denied,
+    Invalid,
+    RecalldError,
+    Upstream,
+    disk_full,
+)
 from recalld.infra.file_permissions import make_folder, tighten_open
 
-from .reserve import FULL_ERRNOS, is_full
+from .reserve import is_full
 
 PAGE_BYTES = 4_096
 WAL_SIZE_LIMIT_BYTES = 16 << 20
@@ -152,10 +162,18 @@ def to_domain_error(refused: apsw.Error, path: Path) -> RecalldError:
     return Upstream(f"{path} could not be used: {refused}", remedy="check the disk and the folder's permissions")
 
 
+def not_text(path: Path) -> Corrupt:
+    """Text that is stored as UTF-8 is none any more."""
+    return Corrupt(
+        f"{path} is damaged: a text in it is not UTF-8",
+        remedy="`check` tells which; remove or write it again, or restore a backup",
+    )
+
+
 def translate_error(failure: BaseException | None, path: Path) -> BaseException | None:
     """An SQLite error of a single call as an error of ours; any other exception unchanged."""
-    if not isinstance(failure, apsw.Error):
+    if not isinstance(failure, apsw.Error | UnicodeDecodeError):
         return failure
-    ours = to_domain_error(failure, path)
+    ours = to_domain_error(failure, path) if isinstance(failure, apsw.Error) else not_text(path)
     ours.__cause__ = failure
     return ours

@@ -16,7 +16,7 @@ import apsw
 from recalld.domain.errors import Closed, Corrupt, Invalid, RecalldError, deadline_exceeded
 from recalld.infra.thread_pool import Pool
 
-from .connection import connect, to_domain_error
+from .connection import connect, not_text, to_domain_error
 
 T = TypeVar("T")
 Work = Callable[[apsw.Connection], T]
@@ -92,6 +92,8 @@ class _ReaderPool:
             raise _interrupted("a read of the store", reading) from late
         except apsw.Error as failed:
             raise to_domain_error(failed, self._path) from failed
+        except UnicodeDecodeError as damaged:
+            raise not_text(self._path) from damaged
         except OverflowError as large:
             raise Invalid("a number is too large for the store", remedy="stay below 2**63") from large
         finally:

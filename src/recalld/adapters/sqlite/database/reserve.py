@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 from pathlib import Path
 
 import apsw
 
+from recalld.domain.errors import FULL_ERRNOS
 from recalld.infra.logs import get_logger
 
 FILE_NAME = "reserve"
-FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 _BLOCK_BYTES = 1 << 18
 log = get_logger("recalld.store")
 

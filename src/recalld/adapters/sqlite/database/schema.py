@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 
 V1 = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -235,5 +235,27 @@ CREATE INDEX blob_outside ON blob (size) WHERE data IS NULL;
 CREATE INDEX archive_failed ON archive (session) WHERE state = 'failed';
 """
 
-MIGRATIONS: dict[int, str] = {1: V1, 2: V2, 3: V3, 4: V4, 5: V5, 6: V6, 7: V7, 8: V8, 9: V9}
+V10 = """
+-- hash: over what a message says (message_rows), NULL where verification has not come to an older message.
+ALTER TABLE message ADD COLUMN hash BLOB;
+-- last: ordinal of an archive's last message; its first one follows the last one of the archive before. So a commit costs the same
+-- however many messages it archives. The column archive of message is not used any more.
+ALTER TABLE archive ADD COLUMN last INTEGER NOT NULL DEFAULT -1;
+UPDATE archive SET last = known.last FROM (
+  SELECT session, number, max(own) OVER (PARTITION BY session ORDER BY number) AS last FROM (
+    SELECT a.session, a.number, coalesce((SELECT max(m.ordinal) FROM message m WHERE m.session = a.session
+      AND m.archive = a.number), -1) AS own FROM archive a)) known
+  WHERE archive.session = known.session AND archive.number = known.number;
+CREATE INDEX archive_last ON archive (session, last);
+-- Messages that were restored after their neighbours had been archived now belong to that archive.
+UPDATE session SET live = live - late.messages, live_tokens = live_tokens - late.tokens FROM (
+  SELECT m.session, count(*) AS messages, sum(m.tokens) AS tokens
+  FROM (SELECT session, max(last) AS last FROM archive GROUP BY session) a
+  CROSS JOIN message m ON m.session = a.session AND m.archive = 0 AND m.ordinal <= a.last
+  CROSS JOIN node n ON n.id = m.node AND n.gone = 0 GROUP BY m.session) late
+  WHERE session.node = late.session;
+DROP INDEX message_archive;
+"""
+
+MIGRATIONS: dict[int, str] = {1: V1, 2: V2, 3: V3, 4: V4, 5: V5, 6: V6, 7: V7, 8: V8, 9: V9, 10: V10}
 """Step n takes a store from version n-1 to n."""

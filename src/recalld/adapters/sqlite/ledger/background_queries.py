@@ -24,6 +24,7 @@ from recalld.ports.stats import FileSizes, Usage
 from recalld.rules.encoding import decode
 
 from . import rows, vector_coverage
+from .message_rows import text_to_embed
 from .rows import SELECT_NODE
 from .snapshots import NEEDED
 from .transaction import WriteTx
@@ -139,8 +140,7 @@ def _tier_text(c: apsw.Connection, node: int, level: int) -> str:
 
 def _text(c: apsw.Connection, node: int, kind: int, hash_: str, blobs: dict[str, bytes]) -> str:
     if kind == rows.MESSAGE:
-        found = c.execute("SELECT text FROM message WHERE node = ?", (node,)).fetchone()
-        return str(found[0]) if found else ""
+        return text_to_embed(c, node)
     if hash_ in blobs:
         return decode(blobs[hash_]).text
     found = c.execute("SELECT data FROM blob WHERE hash = ?", (hash_,)).fetchone()

@@ -1,4 +1,4 @@
-"""Contents are named by the sha256 of their bytes: compared at every read, and by a slow background pass."""
+"""Contents are named by the sha256 of their bytes: compared at every read, and by a slow background pass. Messages have a hash."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ from recalld.domain.errors import Corrupt
 
 NAMED_MAX = 3
 CONTENTS_MAX = 2_000
+MESSAGES = "message:"
+"""Begins what names a message among contents; its node follows."""
+# What retention let go meanwhile, or was forgotten, is no loss any more.
+DAMAGED = f"""
+SELECT count(*) FROM damaged WHERE hash IN (SELECT hash FROM blob UNION ALL SELECT hash FROM grown) OR EXISTS (
+  SELECT 1 FROM node n WHERE n.id = CAST(substr(damaged.hash, {len(MESSAGES) + 1}) AS INTEGER) AND n.gone = 0
+  AND damaged.hash GLOB '{MESSAGES}*')"""
 
 
 async def bytes_to_embed(

@@ -7,6 +7,7 @@ import apsw
 from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 
 from .chunks import index_chunk
+from .message_rows import archived_to
 
 Check = tuple[str, str, str]
 CHECKS: tuple[Check, ...] = (
@@ -104,7 +105,7 @@ def _session_faults(c: apsw.Connection, repair: bool) -> list[str]:
     wrong = fetch_all(
         c,
         "SELECT s.node, count(m.node), coalesce(sum(m.tokens), 0) FROM session s LEFT JOIN (message m JOIN node n "
-        "ON n.id = m.node AND n.gone = 0) ON m.session = s.node AND m.archive = 0 GROUP BY s.node "
+        f"ON n.id = m.node AND n.gone = 0) ON m.session = s.node AND m.ordinal > {archived_to('s.node')} GROUP BY s.node "
         "HAVING count(m.node) <> s.live OR coalesce(sum(m.tokens), 0) <> s.live_tokens",
     )
     for session, live, tokens in wrong if repair else ():

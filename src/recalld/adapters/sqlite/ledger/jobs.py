@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from recalld.domain.job import Lane, StoredJob
 from recalld.domain.policy import JobPolicy
-from recalld.ports.jobs import Settlement
+from recalld.ports.jobs import Outcome, Settlement
 
 from . import freeing, job_leases, job_queue
 from .access import Access
@@ -31,7 +31,11 @@ class SqliteJobs:
 
     async def settle(self, job: StoredJob, settlement: Settlement) -> None:
         now, attempts_max = self._access.clock.now(), self._policies.get(job.kind, JobPolicy()).attempts_max
-        await self._access.write(lambda c: job_queue.settle(c, job, settlement, attempts_max, now), bulk=True)
+        # A wait for the disk that the disk refuses would count as an attempt when its lease runs out.
+        frees = settlement.outcome is Outcome.WAIT
+        await self._access.write(
+            lambda c: job_queue.settle(c, job, settlement, attempts_max, now), bulk=True, frees=frees
+        )
         self._access.wakeups.notify(settlement.delay_s)
         self._access.endings.ended(job.caller)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from functools import partial
 
 import apsw
@@ -15,7 +16,8 @@ from recalld.ports.maintenance import Verified
 
 from . import background_queries, integrity_check, retention
 from .access import Access
-from .content_verification import ContentCheck, contents_after, record_damage, uris_of
+from .content_verification import CONTENTS_MAX, DAMAGED, MESSAGES, ContentCheck, contents_after, record_damage, uris_of
+from .message_rows import address_of, set_hashes, verify_after
 
 PASS_EVERY_S = 24 * 3_600.0
 CURSOR, PASS_BEGAN = "verified_to", "verify_began"
@@ -51,6 +53,8 @@ class SqliteMaintenance:
         return await retention.prune(self._access.freeing(), now=self._access.clock.now(), keep_s=keep_s)
 
     async def verify(self, *, after: str, bytes_max: int) -> Verified:
+        if after.startswith(MESSAGES):
+            return await self._verify_messages(int(after.removeprefix(MESSAGES)), bytes_max)
         found, then = await self._access.scan(lambda c: contents_after(c, after, bytes_max))
         intact = [one.hash for one in found if one.is_intact]
         damaged = [(one.hash, False) for one in found if one.is_intact is False]
@@ -60,13 +64,29 @@ class SqliteMaintenance:
                 intact.append(one.hash)
             else:
                 damaged.append((one.hash, missing))
+        sentences = await self._record(intact, damaged)
+        return Verified(len(found), sum(one.size for one in found), sentences, then or f"{MESSAGES}0")
+
+    async def _verify_messages(self, after: int, size_max: int) -> Verified:
+        """The same of messages; those of an older store get their hash."""
+        done = await self._access.scan(lambda c: verify_after(c, after, size_max, CONTENTS_MAX))
+        if done.hashes:
+            await self._access.write(lambda c: set_hashes(c, done.hashes), bulk=True)
+        sentences = await self._record(
+            [f"{MESSAGES}{node}" for node in done.intact], [(f"{MESSAGES}{node}", False) for node in done.damaged]
+        )
+        then = f"{MESSAGES}{done.after}" if done.after else ""
+        return Verified(len(done.intact) + len(done.damaged), done.size, sentences, then)
+
+    async def _record(self, intact: Sequence[str], damaged: Sequence[tuple[str, bool]]) -> tuple[str, ...]:
+        """Keep the list of what is damaged; returns a sentence for each."""
         if damaged or await self.damaged():
             now = self._access.clock.now()
             await self._access.write(lambda c: record_damage(c, intact, damaged, now), bulk=True)
-        sentences = await self._access.scan(lambda c: tuple(_sentence(c, h, missing) for h, missing in damaged))
+        sentences = await self._access.scan(lambda c: tuple(_sentence(c, key, missing) for key, missing in damaged))
         for sentence in sentences:
             log.error("damaged content", what=sentence)
-        return Verified(len(found), sum(one.size for one in found), sentences, then)
+        return sentences
 
     async def _missing(self, one: ContentCheck) -> bool | None:
         """Whether a damaged content is missing altogether; None: it verifies."""
@@ -92,9 +112,7 @@ class SqliteMaintenance:
         return done
 
     async def damaged(self) -> int:
-        # What retention let go meanwhile is no loss any more.
-        count = "SELECT count(*) FROM damaged WHERE hash IN (SELECT hash FROM blob UNION ALL SELECT hash FROM grown)"
-        return int((await self._access.scan(lambda c: fetch_one(c, count)))[0])
+        return int((await self._access.scan(lambda c: fetch_one(c, DAMAGED)))[0])
 
 
 def _cursor(c: apsw.Connection) -> tuple[str, float]:
@@ -106,5 +124,7 @@ def _set_meta(c: apsw.Connection, key: str, value: object) -> None:
     c.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
-def _sentence(c: apsw.Connection, hash_: str, missing: bool) -> str:
-    return f"the content of {uris_of(c, hash_)} is {'missing' if missing else 'damaged'}"
+def _sentence(c: apsw.Connection, key: str, missing: bool) -> str:
+    if key.startswith(MESSAGES):
+        return f"the message {address_of(c, int(key.removeprefix(MESSAGES)))} is damaged"
+    return f"the content of {uris_of(c, key)} is {'missing' if missing else 'damaged'}"

@@ -173,12 +173,12 @@ def check_no_hidden_peers(caller: Caller, uri: Uri) -> None:
         )
 
 
-def is_namespace(uri: Uri) -> bool:
-    """True for directories that exist even before anything was written."""
+def is_namespace(uri: Uri, caller: Caller) -> bool:
+    """True for directories that exist even before anything was written. Of other users only what was written exists."""
     p = uri.parts
-    if not p or p == ("resources",) or p == ("agent",) or p == ("user",):
-        return True
-    return p[0] == "user" and (len(p) == 2 or (len(p) == 3 and p[2] in USER_DIRS))
+    if len(p) < 2:
+        return not p or p[0] in SCOPES
+    return p[:2] == ("user", caller.user) and (len(p) == 2 or (len(p) == 3 and p[2] in USER_DIRS))
 
 
 def namespace_children(uri: Uri, caller: Caller) -> tuple[str, ...]:
@@ -187,7 +187,7 @@ def namespace_children(uri: Uri, caller: Caller) -> tuple[str, ...]:
         return SCOPES
     if uri.parts == ("user",):
         return (caller.user,)
-    return USER_DIRS if len(uri.parts) == 2 and uri.parts[0] == "user" else ()
+    return USER_DIRS if uri.parts == ("user", caller.user) else ()
 
 
 def is_hidden_messages(uri: Uri, name: str) -> bool:

@@ -13,6 +13,7 @@ from recalld.domain.session import Archive
 from recalld.domain.uri import Uri
 
 from .job_queue import enqueue, new_task
+from .message_rows import archived_to
 from .sessions import count_extracted, node_of, uri_of
 from .transaction import WriteTx
 
@@ -22,25 +23,31 @@ COLUMNS = "number, created, messages, state, abstract, overview, error, task"
 def archive_messages(tx: WriteTx, op: ArchiveMessages) -> None:
     """See ``commit.ArchiveMessages``."""
     node = node_of(tx.c, tx.caller, op.session_id)
-    number = fetch_one(tx.c, "SELECT commits FROM session WHERE node = ?", (node,))[0] + 1
-    tx.c.execute(
-        "UPDATE message SET archive = ? WHERE session = ? AND archive = 0 AND ordinal <= ? "
-        "AND EXISTS (SELECT 1 FROM node n WHERE n.id = message.node AND n.gone = 0)",
-        (number, node, op.last_ordinal),
+    number, live, before, newest = fetch_one(
+        tx.c,
+        f"SELECT commits + 1, live, {archived_to('?1')}, next_ordinal - 1 FROM session WHERE node = ?1",
+        (node,),
     )
-    count = tx.c.changes()
-    if not count:
+    # Messages are archived by their ordinals alone: the cost depends on those that stay, not on those that go.
+    last = max(before, min(op.last_ordinal, newest))
+    staying, staying_tokens = fetch_one(
+        tx.c,
+        "SELECT count(*), coalesce(sum(m.tokens), 0) FROM message m CROSS JOIN node n ON n.id = m.node AND n.gone = 0 "
+        "WHERE m.session = ? AND m.ordinal > ?",
+        (node, last),
+    )
+    count = live - staying
+    if count <= 0:
         return
-    (tokens,) = fetch_one(tx.c, "SELECT sum(tokens) FROM message WHERE session = ? AND archive = ?", (node, number))
     tx.c.execute(
-        "UPDATE session SET commits = ?, live = live - ?, live_tokens = live_tokens - ?, keep_recent = ?, last_commit = ?, "
-        "updated = ? WHERE node = ?",
-        (number, count, tokens, op.keep_recent_count, tx.at, tx.at, node),
+        "UPDATE session SET commits = ?, live = ?, live_tokens = ?, keep_recent = ?, last_commit = ?, updated = ? "
+        "WHERE node = ?",
+        (number, staying, staying_tokens, op.keep_recent_count, tx.at, tx.at, node),
     )
     uri = uri_of(tx.caller, op.session_id)
     tx.c.execute(
-        "INSERT INTO archive (session, number, created, messages, task) VALUES (?,?,?,?,?)",
-        (node, number, tx.at, count, op.task_id),
+        "INSERT INTO archive (session, number, created, messages, task, last) VALUES (?,?,?,?,?,?)",
+        (node, number, tx.at, count, op.task_id, last),
     )
     tx.log("archive", node, uri, detail={"number": number, "messages": count, "last_ordinal": op.last_ordinal})
     new_task(tx, NewTask(op.task_id, op.task_type, op.session_id, {"archive": number}))

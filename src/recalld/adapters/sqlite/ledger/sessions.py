@@ -25,15 +25,15 @@ from recalld.domain.uri import Uri
 from recalld.rules.recall_log import KEY, log_of
 from recalld.rules.retention import due
 
-from . import rows
+from . import message_rows, rows
 from .chunks import KIND_MESSAGE, insert_chunks
 from .job_queue import enqueue
+from .message_rows import archived_to, message_from
 from .rows import MESSAGE
 from .transaction import WriteTx
 from .tree import put_file
 
-MESSAGE_COLUMNS = "id, role, parts, text, created_at, at, peer_id, turn_id, kind, source_ids, ordinal, archive, tokens"
-OF_MESSAGE = ", ".join(f"m.{column}" for column in MESSAGE_COLUMNS.split(", "))
+ORDINAL_MAX = (1 << 63) - 1
 SESSION_COLUMNS = (
     "node, created, updated, live, next_ordinal, live_tokens, commits, keep_recent, last_commit, last_message, "
     "contexts_used, skills_used, extracted, config"
@@ -80,10 +80,10 @@ def _at(c: apsw.Connection, node: int, uri: Uri) -> Session:
     return _session(c, fetch_one(c, f"SELECT {SESSION_COLUMNS} FROM session WHERE node = ?", (node,)), uri)
 
 
-_RECENT_TOKENS = """
+_RECENT_TOKENS = f"""
 SELECT t.session, sum(t.tokens) FROM (
   SELECT m.session, m.tokens, row_number() OVER (PARTITION BY m.session ORDER BY m.ordinal DESC) AS place
-  FROM json_each(?) w CROSS JOIN message m ON m.session = w.value AND m.archive = 0
+  FROM json_each(?) w CROSS JOIN message m ON m.session = w.value AND m.ordinal > {archived_to("w.value")}
   CROSS JOIN node n ON n.id = m.node AND n.gone = 0) t
 CROSS JOIN session s ON s.node = t.session AND t.place <= s.keep_recent GROUP BY t.session"""
 
@@ -124,7 +124,7 @@ def _tokens_outside(c: apsw.Connection, session: int, keep: int, tokens: int) ->
     (recent_tokens,) = fetch_one(
         c,
         "SELECT coalesce(sum(tokens), 0) FROM (SELECT m.tokens FROM message m JOIN node n ON n.id = m.node "
-        "WHERE m.session = ? AND m.archive = 0 AND n.gone = 0 ORDER BY m.ordinal DESC LIMIT ?)",
+        f"WHERE m.session = ?1 AND m.ordinal > {archived_to('?1')} AND n.gone = 0 ORDER BY m.ordinal DESC LIMIT ?2)",
         (session, keep),
     )
     return tokens - int(recent_tokens)
@@ -237,14 +237,7 @@ def _append_one(tx: WriteTx, new: NewMessage, state: _AppendState) -> None:
         state.folder, Uri((*state.base.parts, f"{message.id}.md")), MESSAGE, size=len(message.text.encode()),
         media="text/markdown", event_at=message.at, speaker=speaker,
     )  # fmt: skip
-    tx.c.execute(
-        f"INSERT INTO message (node, session, {MESSAGE_COLUMNS}) VALUES ({','.join('?' * 15)})",
-        (
-            node, state.node, message.id, message.role, json.dumps(message.parts, ensure_ascii=False), message.text,
-            message.created_at, message.at, message.peer_id, message.turn_id, message.kind,
-            json.dumps(message.source_message_ids), state.ordinal, 0, message.tokens,
-        ),
-    )  # fmt: skip
+    message_rows.insert(tx.c, node, state.node, state.ordinal, message)
     state.last_chunk = insert_chunks(
         tx, node, state.partition_id, 1, new.chunks, kind=KIND_MESSAGE, group=state.node, previous=state.last_chunk,
         at=message.at, speaker=speaker,
@@ -267,34 +260,34 @@ def messages(
     newest: bool = False,
 ) -> list[Message]:
     """See ``ports.sessions.Sessions.messages``; forgotten messages are left out."""
-    node = node_of(c, caller, session_id)
-    # Written out, so that either question is one range of an index of its own.
-    part = "" if archive is None else "AND m.archive = :archive "
+    node, folder = node_of(c, caller, session_id), uri_of(caller, session_id) / "messages"
+    before, last = _ordinals(c, node, archive)
     found = fetch_all(
         c,
-        f"SELECT {OF_MESSAGE} FROM message m CROSS JOIN node n ON n.id = m.node WHERE m.session = :node {part}"
-        f"AND m.ordinal > :after AND n.gone = 0 ORDER BY m.ordinal {'DESC' if newest else 'ASC'} LIMIT :limit",
-        {"node": node, "after": after, "archive": archive, "limit": limit},
+        f"SELECT {message_rows.COLUMNS} FROM message m CROSS JOIN node n ON n.id = m.node WHERE m.session = ? "
+        f"AND m.ordinal > ? AND m.ordinal <= ? AND n.gone = 0 ORDER BY m.ordinal {'DESC' if newest else 'ASC'} LIMIT ?",
+        (node, max(after, before), last, limit),
     )
-    return [message_from(values) for values in (reversed(found) if newest else found)]
+    return [message_from(values, folder) for values in (reversed(found) if newest else found)]
+
+
+def _ordinals(c: apsw.Connection, node: int, archive: int | None) -> tuple[int, int]:
+    """The ordinal before a part of a session, and its last one. ``archive``: as for ``messages``."""
+    if archive is None:
+        return -1, ORDINAL_MAX
+    if archive == 0:
+        return fetch_one(c, f"SELECT {archived_to('?')}", (node,))[0], ORDINAL_MAX
+    query = "SELECT number, last FROM archive WHERE session = ? AND number IN (?, ?)"
+    last = dict(fetch_all(c, query, (node, archive - 1, archive)))
+    return last.get(archive - 1, -1), last.get(archive, -1)
 
 
 def message(c: apsw.Connection, caller: Caller, uri: Uri) -> Message:
     rows.check_access(caller, uri)
-    node = rows.find(c, caller.account, uri)
-    found = c.execute(f"SELECT {MESSAGE_COLUMNS} FROM message WHERE node = ?", (node,)).fetchone()
+    found = message_rows.find(c, rows.find(c, caller.account, uri), uri)
     if found is None:
         raise rows.missing(uri, "message")
-    return message_from(found)
-
-
-def message_from(found: tuple[Any, ...]) -> Message:
-    """A ``Message`` from ``MESSAGE_COLUMNS``."""
-    id_, role, parts, text, created_at, at, peer, turn, kind, sources, ordinal, archive, tokens = found
-    return Message(
-        id_, role, tuple(json.loads(parts)), text, created_at, at, peer, turn, kind, tuple(json.loads(sources)),
-        ordinal, archive, tokens,
-    )  # fmt: skip
+    return found
 
 
 def count_extracted(tx: WriteTx, node: int, more: dict[str, int]) -> None:

@@ -24,6 +24,7 @@ from . import rows
 from .access import Access
 from .chunks import delete_chunks
 from .job_queue import enqueue
+from .message_rows import archived_to
 from .rows import DIRECTORY, MESSAGE, Row
 from .transaction import WriteTx
 
@@ -214,7 +215,7 @@ def _check_place(tx: WriteTx, op: Undelete, found: Row) -> None:
 def _count_live(tx: WriteTx, node: int) -> None:
     tx.c.execute(
         "UPDATE session SET live = live + 1, live_tokens = live_tokens + m.tokens FROM message m "
-        "WHERE m.node = ? AND m.archive = 0 AND session.node = m.session",
+        f"WHERE m.node = ? AND m.ordinal > {archived_to('m.session')} AND session.node = m.session",
         (node,),
     )
 

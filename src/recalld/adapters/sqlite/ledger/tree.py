@@ -24,6 +24,7 @@ from .chunks import (
     last_chunk,
     matching_chunks,
 )
+from .message_rows import archived_to
 from .rows import DIRECTORY, FILE, MESSAGE, Row
 from .transaction import WriteTx, existing
 from .trash import add_to_trash, changed_below
@@ -35,7 +36,7 @@ TIER_LEVELS = (0, 1)
 def make_dir(tx: WriteTx, op: MakeDir) -> None:
     """See ``commit.MakeDir``."""
     found = existing(tx, op.uri)
-    there = found is not None or rows.is_namespace(op.uri)
+    there = found is not None or rows.is_namespace(op.uri, tx.caller)
     acceptable = op.exist_ok or (
         op.same_origin and found is not None and _origin(found.source) == op.source.get("origin")
     )
@@ -366,7 +367,9 @@ def _check_unchanged(tx: WriteTx, op: Remove, found: Row) -> None:
 
 
 def _forget_live(tx: WriteTx, node: int) -> None:
-    found = tx.c.execute("SELECT session, tokens FROM message WHERE node = ? AND archive = 0", (node,)).fetchone()
+    found = tx.c.execute(
+        f"SELECT session, tokens FROM message m WHERE node = ? AND ordinal > {archived_to('m.session')}", (node,)
+    ).fetchone()
     if found:
         tx.c.execute(
             "UPDATE session SET live = live - 1, live_tokens = live_tokens - ? WHERE node = ?", (found[1], found[0])

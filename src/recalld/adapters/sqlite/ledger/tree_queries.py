@@ -18,7 +18,7 @@ from recalld.domain.uri import Uri
 from recalld.rules.contents import damaged_file, verify
 from recalld.rules.openviking_json import message_page
 
-from . import rows, sessions
+from . import message_rows, rows
 from .rows import SELECT_NODE
 
 NOT_MESSAGES = "n.kind <> 2 AND NOT (n.name = 'messages' AND n.parent IN (SELECT node FROM session))"
@@ -42,7 +42,7 @@ def stat(c: apsw.Connection, caller: Caller, uri: Uri) -> Node:
     node = rows.find(c, caller.account, uri)
     if node:
         return rows.load(c, node, uri)
-    if rows.is_namespace(uri):
+    if rows.is_namespace(uri, caller):
         return Node(0, uri, Kind.DIRECTORY)
     raise rows.missing(uri)
 
@@ -110,8 +110,8 @@ def read(c: apsw.Connection, caller: Caller, uri: Uri) -> tuple[Node, bytes | No
 def content(c: apsw.Connection, node: Node) -> bytes | None:
     """A node's bytes, None if they lie in the blob store. Raises ``Corrupt`` where they are not those that were written."""
     if node.kind is Kind.MESSAGE:
-        found = c.execute(f"SELECT {sessions.MESSAGE_COLUMNS} FROM message WHERE node = ?", (node.id,)).fetchone()
-        return message_page(sessions.message_from(found)).encode() if found else b""
+        found = message_rows.find(c, node.id, node.uri)
+        return message_page(found).encode() if found else b""
     if not node.size:
         return b""
     data = c.execute("SELECT data FROM blob WHERE hash = ?", (node.hash,)).fetchone()
@@ -230,12 +230,12 @@ def _message_page(c: apsw.Connection, caller: Caller, uri: Uri, after: int, limi
     most = min(limit, SCANNED_MESSAGES)
     found = fetch_all(
         c,
-        f"SELECT n.id, n.parent, n.name, n.gone, {sessions.OF_MESSAGE} FROM message m CROSS JOIN node n ON n.id = m.node "
+        f"SELECT n.id, n.parent, n.name, n.gone, {message_rows.COLUMNS} FROM message m CROSS JOIN node n ON n.id = m.node "
         "WHERE m.session = ? AND m.ordinal > coalesce((SELECT ordinal FROM message WHERE node = ?), -1) "
         "ORDER BY m.ordinal LIMIT ?",
         (rows.find(c, caller.account, Uri(uri.parts[:4])), after, most),
     )
-    pages = [(v[:3], message_page(sessions.message_from(v[4:])).encode()) for v in found if not v[3]]
+    pages = [(v[:3], message_page(message_rows.message_from(v[4:], uri)).encode()) for v in found if not v[3]]
     page: list[Scanned] = [(id_, parent, name, data, len(data), "") for (id_, parent, name), data in pages]
     return page, found[-1][0] if len(found) == most else 0
 

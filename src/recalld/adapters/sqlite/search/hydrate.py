@@ -25,9 +25,9 @@ up(start, parent, name, gone, depth) AS (
   SELECT n.id, n.parent, n.name, n.gone, 0 FROM wanted w JOIN node n ON n.id = w.id
   UNION ALL SELECT up.start, n.parent, n.name, max(up.gone, n.gone), up.depth + 1 FROM up JOIN node n ON n.id = up.parent)
 SELECT (SELECT json_group_array(json_array(start, parent, name, gone) ORDER BY start, depth) FROM up),
-  (SELECT json_group_array(json_array(
+  (SELECT CAST(json_group_array(json_array(
     n.id, n.kind, n.tags, n.source, coalesce(t.abstract, ''), coalesce(t.overview, ''),
-    coalesce(substr(m.text, 1, iif(instr(substr(m.text, 1, ?2), '<memory uri="'), ?3, ?2)), ''), coalesce(m.id, '')))
+    coalesce(substr(m.text, 1, iif(instr(substr(m.text, 1, ?2), '<memory uri="'), ?3, ?2)), ''), coalesce(m.id, ''))) AS BLOB)
   FROM wanted JOIN node n ON n.id = wanted.id LEFT JOIN tier t ON t.node = n.id LEFT JOIN message m ON m.node = n.id)"""
 
 
@@ -41,7 +41,7 @@ def hydrate(c: apsw.Connection, nodes: Sequence[int], *, tiers: bool = True) -> 
     account, paths = _paths(orjson.loads(above))
     message_nodes: dict[Uri, int] = {}
     found: dict[int, HitRecord] = {}
-    for node, kind, tags, source, abstract, overview, text, message in orjson.loads(rows):
+    for node, kind, tags, source, abstract, overview, text, message in _decoded(rows):
         if node not in paths:
             continue
         uri = paths[node]
@@ -65,6 +65,13 @@ def hydrate(c: apsw.Connection, nodes: Sequence[int], *, tiers: bool = True) -> 
             quoted=tuple(message_nodes[quote] for quote in quotes),
         )
     return [found[n] for n in nodes if n in found]
+
+
+def _decoded(rows: bytes) -> Any:
+    try:
+        return orjson.loads(rows)
+    except orjson.JSONDecodeError:  # one text is damaged: the other hits are shown all the same
+        return orjson.loads(rows.decode("utf-8", "replace"))
 
 
 def _paths(above: Sequence[Any]) -> tuple[str, dict[int, Uri]]:
