@@ -130,15 +130,15 @@ async def recheck(harness: Harness, tmp_path: Path) -> None:
 
 async def leave(harness: Harness, tmp_path: Path) -> None:
     admin = AdminOperations(harness.ports, Caller("default", "root", Role.ROOT))
-    await admin.make_account("acme", "ben", seed=None, settings={})
-    await admin.enrol("acme", "ana", role="user", seed=None, settings={})
+    await admin.create_account("acme", "ben", seed=None, settings={})
+    await admin.create_user("acme", "ana", role="user", seed=None, settings={})
     ana = Workspace(harness.ports, Caller("acme", "ana", Role.USER), 5.0)
     await ana.write("viking://~/memories/notes/a.md", "a heron")
     await harness.settle()
-    task = (await admin.remove_member("acme", "ana")).task_id
+    task = (await admin.delete_user("acme", "ana")).task_id
     await run_old(harness, "leave")
     root = harness.ports.ledger.tenant(Caller("default", "root", Role.ROOT))
-    assert (await root.tasks.get(task)).status is TaskStatus.COMPLETED
+    assert (await root.task(task)).status is TaskStatus.COMPLETED
 
 
 RUNS: dict[str, Callable[[Harness, Path], Awaitable[None]]] = {

@@ -141,7 +141,7 @@ async def test_a_capture_makes_its_session_and_counts_what_it_took(claude: Plugi
 
 
 async def test_messages_sent_before_the_store_is_open_are_retried() -> None:
-    app = create_app(None, ServerConfig())
+    app = create_app(None, ServerConfig(request_timeout_s=1.0))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as wire:
         early = Plugin(wire, bearer())

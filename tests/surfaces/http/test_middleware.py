@@ -182,7 +182,7 @@ async def test_a_page_whose_origin_is_listed_may_read_the_id(engine: FakeEngine)
 
 
 async def test_before_the_store_is_open_only_health_and_ready_answer(tmp_path: Path) -> None:
-    app = create_app(None, ServerConfig())
+    app = create_app(None, ServerConfig(request_timeout_s=1.0))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
         assert (await client.get("/health")).status_code == 200
         ready = await client.get("/ready")

@@ -150,7 +150,7 @@ async def test_wrong_methods_bodies_and_names_are_refused(http: httpx.AsyncClien
 
 
 async def test_before_the_store_is_open_a_call_may_be_repeated() -> None:
-    app = create_app(None, ServerConfig(), mounted_apps={"/mcp": Mcp})
+    app = create_app(None, ServerConfig(request_timeout_s=1.0), mounted_apps={"/mcp": Mcp})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as http:
         answer = await http.post("/mcp", json={}, headers=ACCEPT)
     app.app_state.close()

@@ -61,10 +61,10 @@ async def test_work_that_runs_is_waited_for(dense_harness: Harness) -> None:
     root = harness.ports.ledger.tenant(Caller("default", "root", Role.ROOT))
     for step in await harness.lease(8):
         await run_job(step, harness.ports)
-    assert (await root.tasks.get(task)).status is not TaskStatus.COMPLETED
+    assert (await root.task(task)).status is not TaskStatus.COMPLETED
     await harness.ports.jobs.settle(job, Settlement(Outcome.WAIT, "ended"))
     await rounds(harness)
-    assert (await root.tasks.get(task)).status is TaskStatus.COMPLETED
+    assert (await root.task(task)).status is TaskStatus.COMPLETED
 
 
 async def test_others_work_stays_in_the_queue(dense_harness: Harness) -> None:
