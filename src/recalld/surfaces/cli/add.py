@@ -120,7 +120,7 @@ def _pack_fields(pack: Packed) -> dict[str, Any]:
 
 
 def _ask(call: Call, question: str, *, yes: bool) -> None:
-    """Ask on a terminal; elsewhere nobody could answer, and what was asked for is done. Ends the command on a no."""
+    """Ask for confirmation on a terminal; elsewhere continue. A no ends the command."""
     if not yes and asks(call) and not typer.confirm(question, err=True):
         note("nothing was imported")
         raise typer.Exit(1)

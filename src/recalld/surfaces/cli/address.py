@@ -36,7 +36,7 @@ def server_url(url: str = "") -> str:
 
 
 def _section() -> dict[str, Any]:
-    """The file's [server]; {} where it cannot be read: ``recalld serve`` and ``recalld config`` say what is wrong with it."""
+    """The file's [server], {} if it cannot be read: ``recalld serve`` and ``recalld config`` report the error."""
     if not _FILE.is_file():
         return {}
     import tomllib

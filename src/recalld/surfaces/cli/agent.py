@@ -96,7 +96,7 @@ def _parts(chosen: Agent, server: Server, only: str) -> list[Part]:
 
 
 def _known(part: Part) -> dict[str, Any]:
-    """Whether a file has the part; the agent may have its settings elsewhere, so this is no failure."""
+    """Whether a file has the settings. The agent may have them elsewhere, so a missing one is not a failure."""
     there = part.path is not None and holds(part, part.path)
     return {"kind": part.kind, "path": str(part.path) if part.path else None, "installed": there}
 

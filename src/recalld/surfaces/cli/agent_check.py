@@ -44,7 +44,7 @@ class Tools:
         self._connection.close()
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        """The result of one call. Raises ``Upstream`` for anything that is none."""
+        """Return the result of one call. Raises ``Upstream`` if there is none."""
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
         answer = self._connection.send("POST", "/mcp", self._headers, body, WITHIN_S, True)
         payload = _payload(answer.body)

@@ -25,7 +25,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """What was done to a file: changed or not, and where the one before lies (None: there was none)."""
+    """What was done to a file: whether it changed, and the backup of the former one (None: it is new)."""
 
     path: Path
     changed: bool
@@ -33,7 +33,7 @@ class Put:
 
 
 def put(part: Part, path: Path) -> Put:
-    """Bring a part into its file. The file before is kept beside it; what is there already changes nothing.
+    """Write a part into its file. The former file is backed up beside it; a part that is there already changes nothing.
 
     Raises ``Conflict`` for a file that cannot be changed without losing something, ``Upstream`` for one that cannot be
     read or written."""

@@ -1,4 +1,4 @@
-"""What each agent reads to use a server: which file, where in it, and the words it expects there."""
+"""The settings of each agent: which file, where in it, and under which names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HIDDEN = "(your key: --show-key)"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The server to use, as whom, and with which key ("" = none)."""
+    """The server to use, the user, and the key ("" = none)."""
 
     url: str
     api_key: str = ""
@@ -39,9 +39,9 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What must stand in one file: ``value`` at ``at`` (keys from the top), whose other keys stay as they are.
+    """An entry of one file: ``value`` at ``at`` (keys from the top). Other keys stay as they are.
 
-    ``path`` None: the agent is not one we know the file of. ``whole``: the entry is replaced; else its keys are merged."""
+    ``path`` None: the agent's file is unknown. ``whole``: the entry is replaced; else its keys are merged."""
 
     kind: Literal["mcp", "plugin"]
     path: Path | None
@@ -68,7 +68,7 @@ class Agent:
 
 
 def agent(name: str) -> Agent:
-    """Raises ``Invalid`` for a name that is none of ``AGENTS``."""
+    """Return an agent by name. Raises ``Invalid`` for an unknown one."""
     if name not in AGENTS:
         raise Invalid(f"there is no agent {name[:60]!r}", remedy=", ".join(AGENTS), details={"field": "name"})
     return AGENTS[name]

@@ -14,7 +14,7 @@ OK = 0
 RUNTIME = 1
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-"""What a shell reports for a program whose reader has gone (128 + SIGPIPE)."""
+"""What a shell reports for a program that lost its reader (128 + SIGPIPE)."""
 _CODES: tuple[tuple[type[RecalldError], int], ...] = (
     (Invalid, 2),
     (NotFound, 3),
@@ -44,7 +44,7 @@ WORDS = {
 
 
 def exit_code(error: RecalldError) -> int:
-    """The family's number; 1 for what belongs to none."""
+    """Return the exit code of the error's family, 1 for any other error."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), RUNTIME)
 
 
@@ -64,7 +64,7 @@ def print_json(value: Any) -> None:
 
 
 def report(error: RecalldError, *, as_json: bool) -> int:
-    """Tell ``error`` (to stdout as JSON, else to stderr in words) and return its exit code."""
+    """Print ``error`` (to stdout as JSON, else to stderr as text) and return its exit code."""
     remedy = worded(error.remedy, WORDS)
     if as_json:
         facts: dict[str, object] = {"code": error.code, "message": error.message, "details": error.details}

@@ -16,7 +16,7 @@ API = "/api/v1"
 LISTED_MAX = 100_000
 TOKENS_MAX = 100_000_000
 _BROKEN = (Closed, Upstream)
-"""The server has gone or is too slow: half a workspace must not look like a whole one."""
+"""Errors that end the migration: half a workspace must not look complete."""
 
 
 def pack_server(there: Client, scopes: Sequence[str], pack: MigrationPack) -> None:

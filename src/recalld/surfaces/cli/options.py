@@ -35,7 +35,7 @@ _COMMON = {
 
 @dataclass(frozen=True, slots=True)
 class Globals:
-    """Options given before the command's name; the same ones after it win."""
+    """Options before the command's name. The same options after it take precedence."""
 
     as_json: bool = False
     url: str = ""
@@ -79,7 +79,7 @@ class Call:
         )
 
     def close(self) -> None:
-        """Drop the connection if one was made."""
+        """Close the connection, if there is one."""
         if self._client is not None:
             self._client.close()
 

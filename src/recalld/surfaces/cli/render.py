@@ -1,4 +1,4 @@
-"""What a person sees: hits, entries and tables, in colour where the terminal wants it (NO_COLOR is respected)."""
+"""Output for people: hits, entries and tables, in colour on a terminal (NO_COLOR is respected)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def echo(text: str, *styles: str) -> None:
 
 
 def note(text: str) -> None:
-    """One line on stderr: what is not part of the answer."""
+    """Print one line to stderr, beside the answer."""
     print(text, file=sys.stderr)
 
 
@@ -67,7 +67,7 @@ def show_hits(result: Mapping[str, Any], degraded: Sequence[str], server_s: floa
 
 
 def source_words(source: Mapping[str, Any]) -> str:
-    """Where a hit's words come from, in one line."""
+    """The sources of a hit, in one line."""
     place, session = str(source.get("uri", "")), str(source.get("session_id") or "")
     return f"{place} (session {session})" if session and session not in place else place
 
@@ -103,7 +103,7 @@ def show_facts(facts: Mapping[str, Any]) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Rows in columns under headings; tab-separated without headings where nobody looks."""
+    """Rows in columns under headings; tab-separated without headings in a pipe."""
     cells = [[style(str(cell)) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for line in cells:

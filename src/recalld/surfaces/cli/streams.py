@@ -1,4 +1,4 @@
-"""The standard streams as programs of a pipeline treat them: closed, full, or with a reader that has gone."""
+"""The standard streams of a pipeline: they may be closed, full, or without a reader."""
 
 from __future__ import annotations
 

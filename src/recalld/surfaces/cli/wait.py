@@ -1,4 +1,4 @@
-"""Long calls: with a bar where somebody looks, silently elsewhere."""
+"""Long calls, with a progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _BARS = "recalld.surfaces.cli.progress"
 
 
 def upload(call: Call, file: Path, title: str) -> str:
-    """Send a file; returns its temp_file_id."""
+    """Upload a file and return its temp_file_id."""
     bar = importlib.import_module(_BARS).upload_bar(title) if watched(call) else nullcontext()
     with bar as progress:
         return call.client.upload(file, progress=progress)
 
 
 def watch_task(call: Call, task_id: str, title: str) -> dict[str, Any]:
-    """Wait for a task, showing its stage and (where it tells) how far it is; returns it ended."""
+    """Wait for a task, showing its stage and progress, and return it."""
     bar = importlib.import_module(_BARS).task_bar(title) if watched(call) else nullcontext()
     with bar as seen:
         return call.client.tasks.wait(task_id, on_state=seen)
 
 
 def watch_vectors(call: Call) -> None:
-    """Wait for abstracts and vectors, showing how many vectors there are."""
+    """Wait for abstracts and vectors, showing the number of vectors."""
     if not watched(call):
         call.client.wait()
         return
@@ -41,7 +41,7 @@ def watch_vectors(call: Call) -> None:
 
 
 def _quiet(call: Call) -> bool:
-    """Whether no work is left, after a moment's wait."""
+    """Whether no work is left, after a short wait."""
     try:
         call.client.wait(LOOK_S)
     except Upstream as late:
@@ -52,5 +52,5 @@ def _quiet(call: Call) -> bool:
 
 
 def watched(call: Call) -> bool:
-    """True where somebody looks at a terminal."""
+    """Whether to show progress: on a terminal, without --json."""
     return not call.as_json and sys.stderr.isatty()

@@ -1,4 +1,4 @@
-"""The HTTP client: every verb of a running server, for programs and for the command line."""
+"""The HTTP client of a server, for programs and for the command line."""
 
 from .http_connection import DEFAULT_URL, HttpConnection
 from .transport import Reply, Transport, legible, segment

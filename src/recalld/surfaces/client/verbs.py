@@ -1,4 +1,4 @@
-"""The verbs over HTTP. Plain JSON values in and out; errors are ``domain.errors``."""
+"""The operations over HTTP. Plain JSON values in and out; errors are ``domain.errors``."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ FOREVER = float("inf")
 
 
 class Client(Transport):
-    """All verbs of one server as one user. URIs are texts, ``~`` is the user's own tree.
+    """All operations of one server as one user. An address is a text; ``~`` is the user's own tree.
 
     ``Client("http://127.0.0.1:1933", user="ana")``; use it as a context manager or call ``close()``.
     """
 
     # ------------------------------------------------------------------ server
     def health(self) -> dict[str, Any]:
-        """Is it alive: ``{"status", "healthy", "version", "auth_mode"}``."""
+        """Return ``{"status", "healthy", "version", "auth_mode"}`` while the process answers."""
         return dict(self.call("GET", "/health").result)
 
     def ready(self) -> dict[str, Any]:
-        """Is it ready, and if not, why; never raises for "not ready"."""
+        """Return whether the server is ready, and the reasons if not. Being not ready is not an error."""
         return dict(self.call("GET", "/ready", expect=(503,), safe=False).result)
 
     def system_status(self) -> dict[str, Any]:
-        """Whether the store is open, and which user we are."""
+        """Return whether the store is open, and the current user."""
         return dict(self.call("GET", f"{API}/system/status").result)
 
     def count(self, uri: str = "") -> int:
-        """Chunks that can be found (below ``uri``)."""
+        """Return the number of searchable chunks (below ``uri``)."""
         return int(self.call("GET", f"{API}/debug/vector/count", params={"uri": uri or None}).result["count"])
 
     def vectors(self) -> dict[str, Any] | None:
-        """How many of the caller's chunks have a vector; None without an embedder, or from an older server."""
+        """Return the number of the caller's chunks that have a vector; None without an embedder, or from an older server."""
         try:
             count = self.call("GET", f"{API}/debug/vector/count").result
         except NotFound:
@@ -48,12 +48,14 @@ class Client(Transport):
         return count.get("vectors") if isinstance(count, dict) else None
 
     def usage(self, days: int = 7) -> dict[str, Any]:
-        """What calls to providers cost in the last days, and the language model's budget of today."""
+        """Return what calls to providers cost in the last days, and today's budget of the language model."""
         return dict(self.call("GET", f"{API}/stats/usage", params={"days": days}).result)
 
     def wait(self, timeout_s: float | None = None) -> dict[str, Any]:
-        """Until no work is left; raises ``Upstream`` ``DEADLINE_EXCEEDED`` after ``timeout_s``. Without one it asks again
-        whenever the server's own deadline for waiting has passed."""
+        """Wait until no work is left. Without ``timeout_s`` the call is repeated whenever the server's own time limit has passed.
+
+        Raises ``Upstream`` (``DEADLINE_EXCEEDED``) after ``timeout_s``.
+        """
         while True:
             try:
                 return dict(self.post("/system/wait", {"timeout": timeout_s}, timeout_s=FOREVER).result)
@@ -72,7 +74,7 @@ class Client(Transport):
         sort_by: str | None = None,
         descending: bool = False,
     ) -> list[dict[str, Any]]:
-        """Entries of a directory: uri, size, isDir, modTime, abstract."""
+        """Return the entries of a directory: uri, size, isDir, modTime, abstract."""
         order = ("desc" if descending else "asc") if sort_by else None
         return list(
             self.get(
@@ -89,23 +91,23 @@ class Client(Transport):
     def tree(
         self, uri: str = "viking://", *, depth: int = 3, limit: int = 1000, hidden: bool = False
     ) -> list[dict[str, Any]]:
-        """Everything below, in pre-order, with ``rel_path``."""
+        """Return everything below an address, parents first, with ``rel_path``."""
         return list(self.get("/fs/tree", uri=uri, level_limit=depth, limit=limit, show_all_hidden=hidden).result)
 
     def stat(self, uri: str) -> dict[str, Any]:
-        """Facts about one entry. Raises ``NotFound``."""
+        """Return the metadata of one entry. Raises ``NotFound``."""
         return dict(self.get("/fs/stat", uri=uri).result)
 
     def read(self, uri: str, *, offset: int = 0, limit: int = -1, raw: bool = False) -> str:
-        """A file's text, lines ``offset``..``offset+limit``."""
+        """Return a file's text, ``limit`` lines from line ``offset`` on (-1: all)."""
         return str(self.get("/content/read", uri=uri, offset=offset, limit=limit, raw=raw).result)
 
     def abstract(self, uri: str) -> str:
-        """L0 of a directory."""
+        """Return the abstract (L0) of a directory."""
         return str(self.get("/content/abstract", uri=uri).result)
 
     def overview(self, uri: str) -> str:
-        """L1 of a directory."""
+        """Return the overview (L1) of a directory."""
         return str(self.get("/content/overview", uri=uri).result)
 
     def write(self, uri: str, content: str, *, mode: str = "replace", wait: bool = False) -> dict[str, Any]:
@@ -114,20 +116,20 @@ class Client(Transport):
         return dict(self.post("/content/write", body, timeout_s=FOREVER if wait else None).result)
 
     def mkdir(self, uri: str, *, description: str = "") -> dict[str, Any]:
-        """Make a directory and its missing parents."""
+        """Create a directory and its missing parents."""
         return dict(self.post("/fs/mkdir", {"uri": uri, "description": description or None}).result)
 
     def rm(self, uri: str, *, recursive: bool = False, wait: bool = False) -> dict[str, Any]:
-        """Remove; what is not there is no error."""
+        """Remove a file or subtree. Removing what does not exist succeeds."""
         params = {"uri": uri, "recursive": recursive, "wait": wait}
         return dict(self.call("DELETE", f"{API}/fs", params=params).result)
 
     def mv(self, source: str, to: str) -> dict[str, Any]:
-        """Rename or move a subtree."""
+        """Rename or move a file or subtree."""
         return dict(self.post("/fs/mv", {"from_uri": source, "to_uri": to}).result)
 
     def cp(self, source: str, to: str, *, recursive: bool = False) -> dict[str, Any]:
-        """Copy a file, or a subtree with ``recursive``."""
+        """Copy a file, or with ``recursive`` a subtree."""
         return dict(self.post("/fs/cp", {"from_uri": source, "to_uri": to, "recursive": recursive}).result)
 
     def grep(
@@ -140,7 +142,7 @@ class Client(Transport):
         limit: int = 256,
         depth: int = 10,
     ) -> dict[str, Any]:
-        """Lines that match a regular expression."""
+        """Return the lines that match a regular expression."""
         body = {
             "uri": uri,
             "pattern": pattern,
@@ -152,7 +154,7 @@ class Client(Transport):
         return dict(self.post("/search/grep", body, safe=True).result)
 
     def glob(self, pattern: str, uri: str = "viking://", *, limit: int = 256) -> list[str]:
-        """URIs whose path matches; ``**`` crosses directories."""
+        """Return the addresses whose path matches. ``**`` spans directories."""
         body = {"pattern": pattern, "uri": uri, "node_limit": limit}
         return list(self.post("/search/glob", body, safe=True).result["matches"])
 
@@ -172,9 +174,9 @@ class Client(Transport):
         session_id: str = "",
         provenance: bool = False,
     ) -> Reply:
-        """Recall. ``result``: memories, resources, skills (lists of hits, best first) and total.
+        """Search. ``result``: memories, resources, skills (lists of hits, best first) and total.
 
-        With ``session_id`` the session's latest turns widen the question. ``degraded`` of the reply says what lacked.
+        With ``session_id`` the query is expanded with the session's latest turns. ``degraded`` of the reply names missing parts.
         """
         body = {
             "query": query,
@@ -203,7 +205,7 @@ class Client(Transport):
 
     # ------------------------------------------------------------------ import
     def upload(self, path: Path, *, progress: Progress | None = None) -> str:
-        """Send a file, streaming; returns its temp_file_id. Raises ``Invalid`` if it cannot be read."""
+        """Upload a file, streaming, and return its temp_file_id. Raises ``Invalid`` if it cannot be read."""
         try:
             with path.open("rb") as file:
                 upload = Upload(file, legible(path.name), path.stat().st_size, progress)
@@ -232,11 +234,11 @@ class Client(Transport):
         as_file: bool = False,
         wait: bool = False,
     ) -> dict[str, Any]:
-        """Import an upload (or an address); ``root_uri`` says where it will be, ``task_id`` names the work.
+        """Import an upload (or an address). ``root_uri`` is where it will be, ``task_id`` names the task.
 
-        ``origin`` names where it comes from: the next import of the same origin updates it in its place and removes what is
-        gone, unless ``keep_removed``. ``Conflict`` (``details.conflict_type`` removal) if that is most of it, unless
-        ``confirm_removals``. ``left_out``: what is there but was not sent; ``incomplete``: what could not be read.
+        ``origin`` names the source: the next import of the same origin updates it in place and removes what the source no longer
+        has, unless ``keep_removed``. If that is most of it, ``Conflict`` (``details.conflict_type`` removal) is raised unless
+        ``confirm_removals``. ``left_out``: what the source has but did not send; ``incomplete``: what could not be read.
         """
         args = {
             "origin": origin,

@@ -19,7 +19,7 @@ from recalld.surfaces.http.errors import ContentTooLarge, UnsupportedMediaType
 
 JSON_BYTES_MAX = 24 * 1024 * 1024
 INLINE_BYTES = 64 * 1024
-"""JSON up to this is decoded where it arrives; larger bodies are measured and decoded on a pool."""
+"""JSON up to this size is decoded on the event loop, larger JSON on a pool."""
 VALUES_MAX = 100_000
 """Members and elements that one body may hold. Decoding holds the GIL: 8 million empty lists take 4.6 s."""
 _SLICE = 64 * 1024
@@ -35,8 +35,10 @@ _TYPE_CHARS_MAX = 80
 async def read_body(
     request: Request, bytes_max: int = JSON_BYTES_MAX, *, counted: Callable[[int], None] = lambda _: None
 ) -> bytes:
-    """The whole body. Raises ``Invalid`` as soon as its declared or its counted size passes ``bytes_max``. ``counted`` hears of
-    the memory it takes, ``_COUNTED_BYTES`` and more at a time, and may refuse it."""
+    """Read the whole body. ``counted`` is called with the memory it takes, about every ``_COUNTED_BYTES``, and may raise.
+
+    Raises ``Invalid`` as soon as its declared or its actual size exceeds ``bytes_max``.
+    """
     check_declared(request, bytes_max, ContentTooLarge)
     parts: list[bytes] = []
     size = uncounted = 0
@@ -54,10 +56,10 @@ async def read_body(
 
 
 def check_media_type(request: Request, *, has_body: bool | None = None) -> bool:
-    """Refuse a body that does not say that it is JSON; returns whether there is one. Raises ``UnsupportedMediaType``.
+    """Check that a body is declared as JSON, and return whether there is one.
 
-    A page of another site can have a browser send any text without asking first, but not as JSON. A missing type
-    without an origin comes from a program and is read as JSON. ``has_body`` None: told from the headers alone.
+    A page of another site can make a browser send any text without a preflight, but not JSON. A missing type without an origin
+    comes from a program and is read as JSON. ``has_body`` None: as the headers declare it. Raises ``UnsupportedMediaType``.
     """
     headers = request.headers
     if has_body is None:
@@ -80,14 +82,14 @@ def check_media_type(request: Request, *, has_body: bool | None = None) -> bool:
 
 
 def check_declared(request: Request, bytes_max: int, refusal: type[Invalid] = Invalid) -> None:
-    """Refuse by ``Content-Length`` alone, before a byte is read."""
+    """Check ``Content-Length`` before a byte is read. Raises ``Invalid``."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > bytes_max:
         raise too_large(bytes_max, refusal)
 
 
 def too_large(bytes_max: int, refusal: type[Invalid] = Invalid) -> Invalid:
-    """The refusal of a body beyond ``bytes_max``."""
+    """Return the error for a body beyond ``bytes_max``."""
     return refusal(
         f"the request body is larger than {bytes_max} bytes",
         remedy="send it in smaller pieces; files go through /api/v1/resources/temp_upload",
@@ -96,7 +98,7 @@ def too_large(bytes_max: int, refusal: type[Invalid] = Invalid) -> Invalid:
 
 
 def decode_at_once(data: bytes) -> tuple[bool, Any]:
-    """Whether small JSON could be decoded here, and its value; what cannot is for ``decode_json``. Raises ``Invalid``."""
+    """Decode small, simple JSON here: whether that worked, and the value. Otherwise use ``decode_json``. Raises ``Invalid``."""
     if len(data) > INLINE_BYTES:
         return False, None
     data = data.removeprefix(codecs.BOM_UTF8)
@@ -118,7 +120,7 @@ async def decode_json(data: bytes, pool: Pool) -> Any:
 
 
 async def read_json(data: bytes, pool: Pool) -> tuple[bytes, Any]:
-    """The same, and beside the value the JSON text it was read from, which any strict decoder reads as well."""
+    """The same, with the JSON text of the value in a form that any strict decoder reads."""
     data = data.removeprefix(codecs.BOM_UTF8)
     if len(data) > INLINE_BYTES:
         return await pool.run(_measure_and_decode, data)
@@ -131,12 +133,12 @@ async def read_json(data: bytes, pool: Pool) -> tuple[bytes, Any]:
 
 
 def may_be_repaired(data: bytes) -> bool:
-    """True when JSON that was refused may be so for its characters alone."""
+    """Whether rejected JSON may be invalid only in its characters."""
     return b"\x00" in data or _SURROGATE.search(data) is not None or utf8(data) is None
 
 
 def repaired(data: bytes) -> bytes:
-    """The same JSON in UTF-8, its lone surrogates replaced. Linear; escapes of backslashes are left alone."""
+    """Return the JSON in UTF-8 with its lone surrogates replaced. Linear; escaped backslashes are left alone."""
     if b"\x00" in data or utf8(data) is None:
         data = decode(data).text.encode()
     return _ESCAPE.sub(lambda escape: b"\\ufffd" if escape[1] else escape[0], data)
@@ -172,7 +174,7 @@ def _decode(data: bytes) -> Any:
             remedy="send UTF-8 JSON without NaN or Infinity, nested at most 100 levels deep",
             details={"line": bad.lineno, "column": bad.colno},
         ) from bad
-    # A value cannot be deeper than it has brackets: nearly every body skips the walk.
+    # A value cannot be deeper than it has brackets: nearly every body skips the traversal.
     if data.count(b"[") + data.count(b"{") > JSON_DEPTH_MAX and _deeper_than(value, JSON_DEPTH_MAX):
         raise Invalid(
             f"the request body is nested deeper than {JSON_DEPTH_MAX} levels",
@@ -183,7 +185,7 @@ def _decode(data: bytes) -> Any:
 
 
 def _deeper_than(value: Any, depth_max: int) -> bool:
-    """True if containers lie within containers more than ``depth_max`` deep. Level by level, without recursion."""
+    """Whether containers are nested deeper than ``depth_max``. Level by level, without recursion."""
     level = [value]
     for _ in range(depth_max + 1):
         below: list[Any] = []

@@ -1,4 +1,4 @@
-"""One connection: uvicorn's protocol, with bounds on what a client may send before it is answered and on how slowly it may send
+"""One connection: uvicorn's protocol, with limits on what a client may send before its response, and on how slowly it may send
 and read."""
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from recalld.surfaces.http.reply import NO_STORE, NOSNIFF, failure
 HEAD_BYTES_MAX = 64 * 1024
 """Of a request's line and headers."""
 HEAD_S = 10.0
-"""From a connection's, or a further request's, first moment to the end of its head."""
+"""From the start of a connection, or of a further request, to the end of its head."""
 PATIENCE_S = 10.0
 RATE_BYTES_S = 8 * 1024
-"""A client may keep us waiting for ``PATIENCE_S``; so many bytes earn it a second more."""
+"""A client may pause for ``PATIENCE_S``. This many bytes earn another second."""
 SENT_BYTES = 64 * 1024
-"""What has left us when a transport that was full takes more."""
+"""What has been sent when a full transport accepts more."""
 DRAIN_BYTES_MAX = 64 * 1024 * 1024
 REFUSED_DRAIN_BYTES_MAX = 1024 * 1024
 DRAIN_S = 10.0
-"""So much of a request that has been answered already is heard out: who sends before reading would not hear the answer."""
+"""How much of a request is read after its response: a client that sends before it reads would miss the response."""
 LINGER_S = 20.0
 _FREE = frozenset({"/health", "/ready", "/metrics"})
 
 
 class Connection(Protocol):
-    """See the module. What a client owes (a head, a body, reading) has one timer each way."""
+    """See the module. What is expected of a client (a head, a body, reading) has one timer in each direction."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class Connection(Protocol):
         self._unread = max(self._unread, 1)
 
     def on_headers_complete(self) -> None:
-        """A head is whole: the application is started."""
+        """A head is complete: the application is started."""
         if self._closing:
             return
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_BYTES_MAX:
@@ -144,7 +144,7 @@ class Connection(Protocol):
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        """Part of a body; of one that was answered already, what the client sends nevertheless."""
+        """A part of a body. After the response, the rest that the client still sends."""
         self._unread = 0
         if self._closing:
             return
@@ -153,7 +153,7 @@ class Connection(Protocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """A request is whole."""
+        """A request is complete."""
         if self._closing:
             return
         self._in_head, self._unread = True, 0
@@ -163,7 +163,7 @@ class Connection(Protocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """An answer is whole."""
+        """A response is complete."""
         if self._closing:
             self.server_state.total_requests += 1
             return
@@ -187,7 +187,7 @@ class Connection(Protocol):
 
     # ---------------------------------------------------------------------- what is late
     def _expect(self, seconds: float | None, otherwise: Callable[[], None] | None = None) -> None:
-        """The one thing the client owes now, and what is done if it does not come; None: it owes nothing."""
+        """What is expected of the client now, and what to do if it does not come; None: nothing."""
         if self._due is not None:
             self._due.cancel()
             self._due = None
@@ -230,7 +230,7 @@ class Connection(Protocol):
 
     # --------------------------------------------------------------------- how it ends
     def _refuse(self, problem: Failure, *, briefly: bool = False, disowned: bool = False) -> None:
-        """Answer without asking the application, and hang up. ``disowned``: what was under way will not answer any more."""
+        """Respond without the application, and close. ``disowned``: the running request will not respond any more."""
         if self.cycle is not None and not self.cycle.response_complete and not disowned:
             self.transport.abort()  # in the middle of another answer
             return
@@ -245,7 +245,7 @@ class Connection(Protocol):
         self._linger()
 
     def close(self) -> None:
-        """Hang up once what was written has gone out; the rest of a request is heard out before."""
+        """Close when everything has been sent. The rest of a request is read before."""
         if self._closing or self.transport.is_closing():
             return
         if not self._in_head:
@@ -255,8 +255,7 @@ class Connection(Protocol):
         self._expect(LINGER_S, self.transport.abort)
 
     def _linger(self) -> None:
-        """Say that no more comes from here, and listen a little longer: closing at once would reset the connection, and the
-        answer with it."""
+        """End the sending side and read a little longer: closing at once would reset the connection, and lose the response."""
         self._closing = True
         self._all.mark_idle(self)
         if self.timeout_keep_alive_task is not None:

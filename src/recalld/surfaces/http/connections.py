@@ -28,12 +28,12 @@ class TrackedConnection(Protocol):
     """A connection, as far as it is counted."""
 
     def evict(self) -> None:
-        """Close at once: nothing is under way, and the place is needed."""
+        """Close at once: the connection is idle and its slot is needed."""
         ...
 
 
 class Admittance(Enum):
-    """ADMITTED: as any other; SPARE: health alone is answered; REFUSED: told so and closed."""
+    """ADMITTED: as usual; SPARE: only health checks are answered; REFUSED: an error and closed."""
 
     ADMITTED = "admitted"
     HEALTH_ONLY = "health_only"
@@ -58,21 +58,21 @@ def bounds(total: int, address: int, files: int) -> Bounds:
 
 
 def files_wanted(total: int) -> int:
-    """The limit of files at which ``total`` connections can all be kept."""
+    """Return the limit of open files that ``total`` connections need."""
     return total + FILES_RESERVED + HEALTH_ONLY_MAX + LINGERING_MAX + BACKLOG
 
 
 class Connections:
-    """All on one loop, so nothing needs a lock. When the bound is reached, the address that uses most of what it may have makes
-    room, by the connection that has been silent for longest: who opens many closes their own. A newcomer is refused only where
-    every connection has a request under way."""
+    """All on one loop, so no lock is needed. At the limit, the address that uses most of its share loses its longest idle
+    connection: an address that opens many closes its own. A new connection is refused only if every connection has a request
+    in progress."""
 
     def __init__(self, bounds: Bounds, now: Callable[[], float] = time.monotonic) -> None:
         self._bounds = bounds
         self._now = now
         self._open: dict[TrackedConnection, str] = {}
         self._idle: dict[str, OrderedDict[TrackedConnection, int]] = {}
-        """By address, the one that has been silent for longest first; the number tells whose silence began before."""
+        """By address, longest idle first. The number orders connections by when they became idle."""
         self._idle_count = 0
         self._of: Counter[str] = Counter()
         self._local: set[str] = set()
@@ -85,11 +85,11 @@ class Connections:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Since the start: connections refused, evicted, and hung up on because their client was too slow."""
+        """Since the start: connections refused, evicted, and closed because their client was too slow."""
         return {what: self._counts[what] for what in ("refused", "evicted", "slow")}
 
     def admit(self, connection: TrackedConnection, host: str) -> Admittance:
-        """Count a new connection, which is silent so far."""
+        """Count a new connection. It is idle."""
         address, local = _address_group(host)
         mine = not local and self._of[address] >= self._bounds.address
         if (mine or len(self._open) >= self._bounds.total) and not self._evict_idle(address if mine else ""):
@@ -114,7 +114,7 @@ class Connections:
         return True
 
     def mark_busy(self, connection: TrackedConnection) -> None:
-        """A request is under way."""
+        """A request is in progress."""
         address = self._open.get(connection)
         idle = self._idle.get(address) if address is not None else None
         if address is not None and idle is not None:
@@ -123,7 +123,7 @@ class Connections:
                 del self._idle[address]
 
     def mark_idle(self, connection: TrackedConnection) -> None:
-        """No request is under way any more."""
+        """No request is in progress any more."""
         address = self._open.get(connection)
         if address is not None:
             self._idle_count += 1
@@ -145,7 +145,7 @@ class Connections:
         self._count("slow", what)
 
     def _evict_idle(self, address: str) -> bool:
-        """Close a silent connection of this address, or where none is named of the one that uses most of what it may have."""
+        """Close an idle connection of this address; without one, of the address that uses most of its share."""
         if not address:
             address = max(self._idle, key=self._use, default="")
         idle = self._idle.get(address)
@@ -158,7 +158,7 @@ class Connections:
         return True
 
     def _use(self, address: str) -> tuple[float, int]:
-        """How much of what it may have an address uses; of two alike, whose silence is older."""
+        """The used share of an address; of two equal ones, the one idle for longer."""
         most = self._bounds.total if address in self._local else self._bounds.address
         return self._of[address] / most, -next(iter(self._idle[address].values()))
 
@@ -180,8 +180,7 @@ _EVENTS = {
 
 
 def _address_group(host: str) -> tuple[str, bool]:
-    """What counts as one address (of IPv6 a network of 64 bits), and whether it is this machine's own: a proxy may stand
-    there, and everybody with it."""
+    """What counts as one address (for IPv6 a /64 network), and whether it is this machine: a proxy there serves many clients."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

@@ -15,7 +15,7 @@ class Cors(CORSMiddleware):
     """Starlette's, with refused preflights in the envelope."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """What the browser asked for before the request itself."""
+        """The answer to a preflight."""
         answer = super().preflight_response(request_headers)
         if answer.status_code < 400:
             return answer

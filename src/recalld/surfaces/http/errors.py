@@ -1,4 +1,4 @@
-"""Every failure's way onto the wire, in one table."""
+"""The HTTP form of every error, in one table."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ STATUS: dict[str, int] = {
     "NO_VECTOR_DB": 503,
     "DEADLINE_EXCEEDED": 504,
 }
-"""Code -> HTTP status; a code that is not listed is a 500. What is too large for ever is 413 instead of 429."""
+"""Code -> HTTP status; any other code is a 500. What is permanently too large is 413 instead of 429."""
 
 WORDS = {
     "begin_new_store": "recalld fsck --new-store --data",
@@ -79,7 +79,7 @@ _CODE_OF_STATUS = {
 }
 _RETRY_STATUS = frozenset({429, 503})
 _SHOWN_MAX = 20
-"""So many problems of one request are listed; the rest would only make the answer as large as the mistake."""
+"""Largest number of problems listed for one request."""
 
 Failure = tuple[int, dict[str, Any], dict[str, str]]
 """HTTP status, the envelope's ``error`` object, extra headers."""
@@ -98,11 +98,11 @@ class ContentTooLarge(Invalid):
 
 
 _STATUS_OF: dict[type[RecalldError], int] = {Misdirected: 421, UnsupportedMediaType: 415, ContentTooLarge: 413}
-"""Refusals of HTTP itself, whose status says more than their code does."""
+"""Errors of HTTP itself, whose status says more than their code."""
 
 
 def of_error(error: RecalldError) -> Failure:
-    """A domain error as the wire tells it: its code decides the status, its remedy ends the message."""
+    """Return a domain error in its HTTP form. Its code decides the status, its remedy ends the message."""
     status = _STATUS_OF.get(type(error)) or STATUS.get(error.code, 500)
     if status == 429 and not error.retryable:
         status = 413  # too much for ever: clients take 429 for an invitation to ask again
@@ -122,7 +122,7 @@ def of_error(error: RecalldError) -> Failure:
 
 
 def of_status(status: int, message: str) -> Failure:
-    """What the framework refused by itself: unknown path, wrong method."""
+    """Return an error of the framework: unknown path, wrong method."""
     details: dict[str, Any] = {}
     if status == 422:
         details["original_http_status_code"], status = 422, 400
@@ -133,7 +133,7 @@ def of_status(status: int, message: str) -> Failure:
 
 
 def invalid_parameters(where: str, problems: Sequence[Mapping[str, Any]]) -> Invalid:
-    """The wire's refusal of a request that does not fit its model.
+    """Return the error for a request that does not fit its model.
 
     ``where``: body, query or path; ``problems``: as pydantic lists them (``loc``, ``msg``, ``type``).
     """

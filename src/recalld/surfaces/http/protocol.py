@@ -18,8 +18,8 @@ _AUTHORITY = re.compile(rb"(?:[A-Za-z][A-Za-z0-9+.-]*:)?(?://)?([^/?#]*)")
 
 
 class Protocol(HttpToolsProtocol):
-    """Tells the application whom an absolute request target names: it counts more than the Host header does. An offer to change to
-    another protocol (``Upgrade``, as HTTP/2 without TLS is offered with ordinary requests) is ignored, as any server may."""
+    """Passes the authority of an absolute request target on to the application: it takes precedence over the Host header. An offer
+    to change the protocol (``Upgrade``, as clients offer HTTP/2 without TLS) is ignored, as any server may."""
 
     def __init__(
         self,
@@ -41,8 +41,8 @@ class Protocol(HttpToolsProtocol):
             self.send_400_response("this is not HTTP/1.1 as servers read it (check what is sent, and to which port)")
 
     def _fed(self, data: bytes) -> bytes:
-        """Parse what has come. What is left over follows a head with an offer to upgrade, after which the parser reads no body: its
-        successor is given how the body is framed, and goes on there."""
+        """Parse received data and return the rest. After a head with an offer to upgrade the parser reads no body: a new parser gets
+        the framing of the body and continues."""
         parser = cast("httptools.HttpRequestParser | None", self.parser)
         if parser is None:  # the connection was lost meanwhile
             return b""
@@ -58,7 +58,7 @@ class Protocol(HttpToolsProtocol):
         return b""
 
     def on_headers_complete(self) -> None:
-        """All headers are there; the application is started."""
+        """All headers are read: the application is started."""
         if self.url[:1] not in {b"/", b"*"}:
             found = _AUTHORITY.match(self.url)
             scope = cast("dict[str, Any]", self.scope)

@@ -22,8 +22,8 @@ LARGE_ITEMS = 2_000
 
 
 class JsonBytes(Response):
-    """A body that is JSON already. A large one leaves in slices, each when the one before has been taken: until then the
-    request counts as under way."""
+    """A body that is JSON already. A large one is sent in slices, each after the one before was accepted; until then the request
+    counts as in progress."""
 
     media_type = _JSON
 

@@ -79,7 +79,7 @@ class AppState:
         self.opening.set()
 
     async def opened(self) -> None:
-        """Until the data folder is open, or the deadline of a request has passed; then ``ApiRequest.engine`` refuses."""
+        """Wait until the data folder is open, or the deadline of a request has passed; then ``ApiRequest.engine`` raises."""
         if self.engine is not None or self.opening.is_set():
             return
         try:
@@ -172,8 +172,9 @@ class ApiRequest(Request):
         return self._caller
 
     async def known_caller(self) -> dict[str, str]:
-        """The caller of the request's key, for routes without authentication; {} without a key, with a wrong one, or when the
-        caller cannot be identified at once."""
+        """Return the caller of the request's key, for routes without authentication; {} without a key, with a wrong one, or if the caller
+        cannot be identified at once.
+        """
         settings = self.app_state.settings
         if settings.mode != "api_key" or self.app_state.engine is None or not key_of(self.headers):
             return {}
@@ -191,25 +192,25 @@ class ApiRequest(Request):
         return self.engine.as_caller(self.caller)
 
     def expand(self, uri: str) -> Uri:
-        """The address a caller's words stand for, as answers echo it (``~`` and variables resolved)."""
+        """Return the address of a text, as responses repeat it (``~`` and variables resolved)."""
         return resolve(uri, self.caller, time.time())
 
     def cut(self, found: list[T], limit: int) -> list[T]:
-        """The first ``limit`` of what was found with a limit of one more, and a header if that is not all there is."""
+        """Return the first ``limit`` of items read with a limit of one more, and add a header if there are more."""
         if len(found) > limit:
             self.truncated(limit)
         return found[:limit]
 
     def truncated(self, limit: int) -> None:
-        """Say in a header that a limit cut the answer short."""
+        """Add the header that names the limit that cut off a list."""
         self.answer_headers["X-Recalld-Truncated"] = str(limit)
 
     def degraded(self, missing: Sequence[str]) -> None:
-        """Say in a header which parts an answer had to do without."""
+        """Add the header that names parts missing from the answer."""
         if missing:
             self.answer_headers["X-Recalld-Degraded"] = ",".join(missing)
 
     def ignored(self, parts: Sequence[str]) -> None:
-        """Say in a header which parts of a filter an answer is not narrowed by."""
+        """Add the header that names parts of a filter that were ignored."""
         if parts:
             self.answer_headers["X-Recalld-Ignored"] = ",".join(parts)

@@ -25,12 +25,12 @@ _NO_WORK = {"processed": 0, "requeue_count": 0, "error_count": 0}
 
 
 def vectors(counted: VectorCount) -> dict[str, Any]:
-    """How many pieces have a vector, of how many, and why texts were refused one."""
+    """The number of chunks that have a vector, of how many, and why texts were refused one."""
     return {"made": counted.made, "wanted": counted.wanted, "refused": dict(counted.refused)}
 
 
 def listed(node: Node, abstract_chars_max: int, rel_path: str | None = None) -> dict[str, Any]:
-    """An entry for agents: files carry no abstract, directories theirs or a sentence that it is not ready."""
+    """An entry in the form for agents. Files have no abstract, directories have theirs or a sentence that it is not ready."""
     is_dir = node.is_dir
     shown: dict[str, Any] = {
         "uri": str(node.uri),
@@ -73,7 +73,7 @@ def stat(node: Node, count: int | None) -> dict[str, Any]:
 
 
 def cut(text: str, chars_max: int) -> str:
-    """At most ``chars_max`` characters, the last three dots where something was left out."""
+    """At most ``chars_max`` characters, ending in three dots if something was left out."""
     return text if len(text) <= chars_max else text[: max(0, chars_max - 3)] + "..."[:chars_max]
 
 
@@ -128,7 +128,7 @@ def block(found: ContextBlock) -> dict[str, Any]:
 
 
 def grep(report: GrepReport) -> dict[str, Any]:
-    """Matching lines and how many files were looked at."""
+    """Matching lines and the number of scanned files."""
     matches = [{"line": m.line, "uri": str(m.uri), "content": m.content} for m in report.matches]
     return {
         "matches": matches,
@@ -140,7 +140,7 @@ def grep(report: GrepReport) -> dict[str, Any]:
 
 
 def written(uri: Uri, result: Written, mode: str, queues: dict[str, Any] | None) -> dict[str, Any]:
-    """One file's write. Its directory's tiers follow in the background unless the caller waited."""
+    """The write of one file. Without ``wait`` the tiers of its directory follow in the background."""
     memory = context_type(uri) is ContextType.MEMORY
     later = "complete" if queues is not None or uri in result.unchanged else "queued"
     shown = {
@@ -158,7 +158,7 @@ def written(uri: Uri, result: Written, mode: str, queues: dict[str, Any] | None)
 
 
 def batch(root: Uri, result: Written, queues: dict[str, Any] | None) -> dict[str, Any]:
-    """What a batch did, file by file."""
+    """The result of a batch, by file."""
     later = "complete" if queues is not None or not (result.created or result.updated) else "queued"
     return {
         "root_uri": str(root),
@@ -184,7 +184,7 @@ def queues(counts: Sequence[QueueCount]) -> dict[str, Any]:
 
 
 def progress(before: Sequence[QueueCount], after: Sequence[QueueCount]) -> dict[str, Any]:
-    """What was done between two counts, by queue: the work of a request that waited, and of whoever else was served then."""
+    """The work between two counts, by queue: of the request that waited, and of any other in the meantime."""
     was = {count.kind: count for count in before}
     return queues(
         [
@@ -202,7 +202,7 @@ _NEVER_DONE: dict[str, Any] = {
     "agent_evolution_enabled": False,
     "agent_memory_skip_reason": "agent evolution is off",
 }
-"""What clients expect of a session's commit and recalld does not do."""
+"""Fields of a session commit that clients expect and that are always 0 here."""
 
 
 def import_result(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,7 +223,7 @@ def _result(one: Task) -> dict[str, Any] | None:
 
 
 def task(one: Task) -> dict[str, Any]:
-    """Work under way."""
+    """A background task."""
     return {
         "task_id": one.id,
         "task_type": one.type,

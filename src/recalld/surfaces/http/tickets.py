@@ -23,7 +23,7 @@ TOKEN_CHARS_MAX = 128
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a token stands for; ``ends`` on the monotonic clock.
+    """What a token stands for. ``ends``: on the monotonic clock.
 
     ``uri``: the file that may be fetched ("": the ticket is for sending). ``options``: how a sent file is imported.
     ``credential_version``: that of the caller (``auth.credential_version``); the ticket is invalid once it has changed.
@@ -39,8 +39,8 @@ class Ticket:
 
 @dataclass(slots=True)
 class Tickets:
-    """In memory and bounded: the oldest goes when there are too many, all go with the server. Only digests are kept, so
-    that finding one tells nothing of a token by how long it takes."""
+    """In memory and bounded: the oldest is dropped when there are too many, and all are lost with the server. Only digests are
+    stored, so the time of a lookup reveals nothing about a token."""
 
     now: Callable[[], float] = time.monotonic
     _held: dict[bytes, Ticket] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Tickets:
     def issue(
         self, caller: Caller, uri: str = "", options: Mapping[str, Any] | None = None, *, credential_version: str = ""
     ) -> str:
-        """A token for one download of ``uri`` as ``caller``, or for one upload imported as ``options`` says."""
+        """Return a token for one download of ``uri`` as ``caller``, or for one upload imported with ``options``."""
         now = self.now()
         for digest in [d for d, ticket in self._held.items() if ticket.ends <= now]:
             del self._held[digest]
@@ -63,8 +63,9 @@ class Tickets:
         return token
 
     def peek(self, token: str, *, sending: bool = False) -> Ticket:
-        """What a token stands for, without using it up. Raises ``Denied`` for one that is unknown, used, too old or for the
-        other thing."""
+        """Return the ticket of a token, without using it up. Raises ``Denied`` for one that is unknown, used, expired or for the other
+        purpose.
+        """
         digest = _digest(token[:TOKEN_CHARS_MAX])
         ticket = self._held.get(digest)
         if (
@@ -78,11 +79,11 @@ class Tickets:
         return ticket
 
     def drop(self, ticket: Ticket) -> None:
-        """Invalidate a ticket before it was used."""
+        """Invalidate a ticket that was not used."""
         self._held.pop(ticket.digest, None)
 
     def take(self, token: str, *, sending: bool = False) -> Ticket:
-        """Use a token up. Raises ``Denied`` as ``look`` does."""
+        """Use a token up. Raises ``Denied`` as ``peek`` does."""
         ticket = self.peek(token, sending=sending)
         del self._held[ticket.digest]
         return ticket
@@ -92,7 +93,7 @@ def invalid_ticket() -> Denied:
     """The same error whatever is wrong with a ticket."""
     return Denied(
         "this address has been used, has expired or never was",
-        remedy="ask for a new one; each is good once, for ten minutes, and ends with the key it was made for",
+        remedy="request a new one; each is valid once, for ten minutes, and ends with its key",
         code="UNAUTHENTICATED",
     )
 
