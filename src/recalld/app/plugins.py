@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoints, entry_points
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,14 +15,20 @@ from recalld.ports.plugin import Plugin
 GROUP = "recalld."
 
 
+@cache
+def _installed() -> EntryPoints:
+    # Reads the metadata of every installed package: 5 ms for a hundred of them.
+    return entry_points()
+
+
 def names(kind: str) -> list[str]:
     """Names of the plugins of a port, sorted."""
-    return sorted(e.name for e in entry_points(group=GROUP + kind))
+    return sorted(e.name for e in _installed().select(group=GROUP + kind))
 
 
 def load(kind: str, name: str) -> Plugin:
     """Return the plugin of this name. Raises ``Invalid`` naming the available ones."""
-    for entry in entry_points(group=GROUP + kind):
+    for entry in _installed().select(group=GROUP + kind):
         if entry.name == name:
             found = entry.load()
             if isinstance(found, Plugin):

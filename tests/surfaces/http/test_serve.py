@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -96,6 +97,21 @@ async def test_health_answers_before_the_store_is_open_and_other_requests_wait_f
 
     await during(config, client_task)
     assert openable.events == ["opening beside=True", "closed"]
+
+
+async def test_objects_are_collected_once_the_imports_are_done(config: Config, openable: Openable) -> None:
+    async def client_task(client: httpx.AsyncClient) -> None:
+        while not openable.events:
+            assert (await client.get("/health")).status_code == 200
+        assert gc.isenabled()
+        openable.may_open.set()
+        stop()
+
+    gc.disable()  # as the command does
+    try:
+        await during(config, client_task)
+    finally:
+        gc.enable()
 
 
 async def test_a_request_waits_for_the_store_no_longer_than_its_deadline(tmp_path: Path, openable: Openable) -> None:

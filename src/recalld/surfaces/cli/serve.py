@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +38,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="TCP port (default 1933; 0 picks a free one).")] = None,
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
+    gc.disable()  # collections while modules are imported take a tenth of the start
     place = {key: value for key, value in {"host": host, "port": port}.items() if value is not None}
     try:
         settings = importlib.import_module("recalld.app.config").load_config(config, data=data, server=place or None)

@@ -111,6 +111,8 @@ async def serve(
 async def _with_engine(app: Application, config: Config, serving: asyncio.Task[None]) -> None:
     """Open the data folder while the port answers already. Close it when the last request has ended."""
     engine_type = await app.app_state.disk.run(_engine_type)
+    gc.freeze()
+    gc.enable()  # the command has disabled it for the imports
     async with engine_type.open(config=config, worker="beside") as engine:
         # Objects from the start-up stay for good. Without this, every full collection would traverse them and stall the loop.
         gc.freeze()
