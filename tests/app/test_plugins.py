@@ -1,6 +1,9 @@
+"""Loading of plugins by entry point."""
+
 from __future__ import annotations
 
 from importlib.metadata import EntryPoints, entry_points
+from typing import cast
 
 import pytest
 
@@ -13,7 +16,7 @@ def test_the_metadata_of_installed_packages_is_read_once(monkeypatch: pytest.Mon
     def read() -> EntryPoints:
         nonlocal reads
         reads += 1
-        return entry_points()
+        return cast(EntryPoints, entry_points())
 
     monkeypatch.setattr(plugins, "entry_points", read)
     plugins._installed.cache_clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoints, entry_points
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -18,7 +18,9 @@ GROUP = "recalld."
 @cache
 def _installed() -> EntryPoints:
     # Reads the metadata of every installed package: 5 ms for a hundred of them.
-    return entry_points()
+    return cast(
+        EntryPoints, entry_points()
+    )  # Python 3.11 has a class of its own for all groups, with the same `select`
 
 
 def names(kind: str) -> list[str]:

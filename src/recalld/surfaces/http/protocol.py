@@ -41,8 +41,10 @@ class Protocol(HttpToolsProtocol):
             self.send_400_response("this is not HTTP/1.1 as servers read it (check what is sent, and to which port)")
 
     def _fed(self, data: bytes) -> bytes:
-        """Parse received data and return the rest. After a head with an offer to upgrade the parser reads no body: a new parser gets
-        the framing of the body and continues."""
+        """Parse received data and return the rest.
+
+        After a head with an offer to upgrade the parser reads no body: a new parser gets the framing of the body and
+        continues."""
         parser = cast("httptools.HttpRequestParser | None", self.parser)
         if parser is None:  # the connection was lost meanwhile
             return b""

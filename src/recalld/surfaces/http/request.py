@@ -172,8 +172,9 @@ class ApiRequest(Request):
         return self._caller
 
     async def known_caller(self) -> dict[str, str]:
-        """Return the caller of the request's key, for routes without authentication; {} without a key, with a wrong one, or if the caller
-        cannot be identified at once.
+        """Return the caller of the request's key, for routes without authentication.
+
+        {} without a key, with a wrong one, or if the caller cannot be identified at once.
         """
         settings = self.app_state.settings
         if settings.mode != "api_key" or self.app_state.engine is None or not key_of(self.headers):

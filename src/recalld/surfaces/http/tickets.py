@@ -63,8 +63,9 @@ class Tickets:
         return token
 
     def peek(self, token: str, *, sending: bool = False) -> Ticket:
-        """Return the ticket of a token, without using it up. Raises ``Denied`` for one that is unknown, used, expired or for the other
-        purpose.
+        """Return the ticket of a token, without using it up.
+
+        Raises ``Denied`` for one that is unknown, used, expired or for the other purpose.
         """
         digest = _digest(token[:TOKEN_CHARS_MAX])
         ticket = self._held.get(digest)
