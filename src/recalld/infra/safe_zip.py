@@ -22,7 +22,10 @@ _RATIO_FROM_BYTES = 1_000_000
 """Small archives of zeros compress a thousandfold and do no harm."""
 _DIRECTORY_END = b"PK\x05\x06"
 _DIRECTORY_END_BYTES = 22
+_ZIP64_END, _ZIP64_LOCATOR = b"PK\x06\x06", b"PK\x06\x07"
+_ZIP64_END_BYTES, _ZIP64_LOCATOR_BYTES = 56, 20
 _COMMENT_BYTES_MAX = 65_535
+_ENDING_BYTES_MAX = _COMMENT_BYTES_MAX + _DIRECTORY_END_BYTES + _ZIP64_LOCATOR_BYTES + _ZIP64_END_BYTES
 _DRIVE = re.compile(r"[A-Za-z]:/")
 _ENCRYPTED = 0x1
 _READ_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError, struct.error)
@@ -102,7 +105,7 @@ class SafeZip:
         try:
             with open(self._path, "rb") as file:
                 file.seek(0, os.SEEK_END)
-                file.seek(max(0, file.tell() - _COMMENT_BYTES_MAX - _DIRECTORY_END_BYTES))
+                file.seek(max(0, file.tell() - _ENDING_BYTES_MAX))
                 ending = file.read()
         except OSError as bad:
             raise self.refused("cannot be read", "send it again") from bad
@@ -111,8 +114,7 @@ class SafeZip:
             at = ending.rfind(_DIRECTORY_END)
         if at < 0 or len(ending) < at + _DIRECTORY_END_BYTES:
             raise self.refused("is not a readable zip archive, or is truncated", "send it again")
-        # 0xFFFFFFFF: the size is in the zip64 record; an archive that needs one is over the limit anyway.
-        if struct.unpack_from("<I", ending, at + 12)[0] > _DIRECTORY_BYTES_MAX:
+        if _directory_bytes(ending, at) > _DIRECTORY_BYTES_MAX:
             remedy = f"split it into archives of at most {ZIP_ENTRIES_MAX} entries"
             raise self.refused("lists too many files", remedy)
 
@@ -128,3 +130,15 @@ class SafeZip:
         if total > max(_RATIO_FROM_BYTES, packed * ZIP_RATIO_MAX):
             problem = f"would grow {total // packed}-fold when unpacked; the limit is {ZIP_RATIO_MAX}-fold"
             raise self.refused(problem, "send the files unpacked")
+
+
+def _directory_bytes(ending: bytes, at: int) -> int:
+    """Return the size of the directory that ``zipfile`` will read. ``at``: where the end record begins in ``ending``.
+
+    A zip64 record in front of it replaces its size, whether the archive needs one or not.
+    """
+    locator = at - _ZIP64_LOCATOR_BYTES
+    zip64 = locator - _ZIP64_END_BYTES
+    if zip64 >= 0 and ending.startswith(_ZIP64_LOCATOR, locator) and ending.startswith(_ZIP64_END, zip64):
+        return int(struct.unpack_from("<Q", ending, zip64 + 40)[0])
+    return int(struct.unpack_from("<I", ending, at + 12)[0])

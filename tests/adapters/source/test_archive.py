@@ -145,6 +145,23 @@ def test_an_absurd_directory_is_refused_before_it_is_read(tmp_path: Path) -> Non
     refused(path, "too many files")
 
 
+def test_an_absurd_directory_behind_a_zip64_record_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = packed(tmp_path, ("a.md", b"x"), ("b.md", b"y"))
+    data = path.read_bytes()
+    end = len(data) - 22
+    (size, start) = struct.unpack_from("<II", data, end + 12)
+    record = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 2, 2, size, start)
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, end, 1)
+    ending = bytearray(data[end:])
+    struct.pack_into("<I", ending, 12, 1)  # zipfile trusts the record instead
+    path.write_bytes(data[:end] + record + locator + ending)
+    assert [found.path for found in opened(path).entries() if isinstance(found, Found)] == ["a.md", "b.md"]
+    monkeypatch.setattr(safe_zip, "_DIRECTORY_BYTES_MAX", size - 1)
+    refused(path, "too many files")
+
+
 @pytest.mark.parametrize("data", [b"", b"PK", b"no zip at all" * 100, b"PK\x05\x06" + b"\xff" * 18])
 def test_files_other_than_zip_are_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "in.zip"
