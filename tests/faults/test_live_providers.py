@@ -80,15 +80,18 @@ class Run:
 
 @asynccontextmanager
 async def server_with(folder: Path, **providers: Provider) -> AsyncIterator[Server]:
-    """A server whose ``embedder``, ``reranker`` and ``model`` are fakes, with some files in it."""
+    """A server whose ``embedder``, ``reranker`` and ``model`` are fakes, with some files in it. One that is not given is
+    not configured."""
     settings = {"RECALLD_MODEL__CALLS_PER_DAY_MAX": "100000", "RECALLD_MODEL__TOKENS_PER_DAY_MAX": "100000000"}
     kinds = {"embedder": "openai", "reranker": "tei", "model": "openai"}
     for part, fake in providers.items():
         settings |= {f"RECALLD_{part.upper()}__PROVIDER": kinds[part], f"RECALLD_{part.upper()}__BASE_URL": fake.url}
-    settings["RECALLD_EMBEDDER__MODEL"] = settings["RECALLD_MODEL__MODEL"] = "m"
-    settings["RECALLD_EMBEDDER__DIMENSIONS"] = str(WIDTH)
-    if "model" not in providers:
-        del settings["RECALLD_MODEL__MODEL"]
+    if "model" in providers:
+        settings["RECALLD_MODEL__MODEL"] = "m"
+    if "embedder" in providers:
+        settings |= {"RECALLD_EMBEDDER__MODEL": "m", "RECALLD_EMBEDDER__DIMENSIONS": str(WIDTH)}
+    else:
+        settings["RECALLD_EMBEDDER__PROVIDER"] = "none"
     async with serving(folder / "store", **settings) as server:
         upload = await server.wire.upload("some.zip", corpus.archive(0, FILES))
         await server.wire.call(
