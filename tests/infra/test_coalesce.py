@@ -146,7 +146,7 @@ async def test_lingering_submissions_join_the_next_immediate_one(monkeypatch: py
     worker = Worker()
     for _ in range(9):
         worker.open.release()
-    assert await worker.coalescer.submit("a", linger_s=60.0) == "a 1"  # nothing has been asked for yet
+    assert await worker.coalescer.submit("a", linger_s=60.0) == "a 1"  # no call was made before, so it does not linger
     patient = [asyncio.ensure_future(worker.coalescer.submit(q, linger_s=60.0)) for q in "bc"]
     await asyncio.sleep(0.02)
     assert worker.calls == [["a"]]

@@ -10,8 +10,8 @@ from recalld.rules.wording import worded
 
 def test_an_operation_is_called_what_the_surface_calls_it() -> None:
     words = {"check": "recalld fsck", "repair": "recalld fsck --repair"}
-    assert worded("`check` tells what is lost, `repair` mends it", words) == (
-        "recalld fsck tells what is lost, recalld fsck --repair mends it"
+    assert worded("`check` tells what is lost, `repair` rebuilds it", words) == (
+        "recalld fsck tells what is lost, recalld fsck --repair rebuilds it"
     )
 
 

@@ -155,11 +155,11 @@ def _level(taken: _Taken) -> Any:
 
 
 def _parsed(text: str, path: Path) -> dict[str, Any]:
-    mended = _TRAILING_COMMA.sub(lambda m: m[0] if m[0].startswith('"') else "", text.lstrip("\ufeff"))
+    cleaned = _TRAILING_COMMA.sub(lambda m: m[0] if m[0].startswith('"') else "", text.lstrip("\ufeff"))
     try:
-        document = json.loads(mended)
+        document = json.loads(cleaned)
     except (json.JSONDecodeError, RecursionError) as bad:
-        raise Invalid(f"configuration {path} is not JSON: {bad}", remedy="mend that line") from bad
+        raise Invalid(f"configuration {path} is not JSON: {bad}", remedy="fix that line") from bad
     if not isinstance(document, dict):
         raise Invalid(f"configuration {path} is no JSON object", remedy="begin it with { and end it with }")
     return document

@@ -1,4 +1,4 @@
-"""What each kind of job is told to do: one type a kind, stored as a JSON object with the version of its layout.
+"""The payloads of jobs: one type for each kind, stored as a JSON object with the version of its layout.
 
 A payload without a version is of version 1. A field that older payloads lack has a default. A change that an older
 worker would misread gets a new ``VERSION``, so that the older worker refuses it.

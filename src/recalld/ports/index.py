@@ -148,7 +148,7 @@ class SearchView(Protocol):
         ...
 
     async def load_vectors(self, model: str, *, linger_s: float = 0.0) -> None:
-        """Make ready for ``dense``, while the query is being embedded: load what is new of this model's vectors.
+        """Make ready for ``dense``, while the query is being embedded: load vectors of this model that were stored meanwhile.
 
         ``linger_s``: how long the call may wait to be batched with others.
         """

@@ -56,7 +56,7 @@ class Compactable(Protocol):
         """Make the store's file complete, without what was overwritten."""
 
     async def rewrite(self) -> None:
-        """Write the store anew, without free and lost space. Writes wait meanwhile."""
+        """Rewrite the store without free and lost space. Writes wait meanwhile."""
 
 
 class DiskUsage(Protocol):

@@ -1,4 +1,4 @@
-"""Where the root key is let in."""
+"""Which routes accept the root key."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Checks of the host and the web origin of a request. They keep web pages in a browser away from the store.
 
-Without keys, whoever can send a request is accepted, and a browser sends requests for every page it shows. The name under which
+Without keys every request is accepted, and a browser sends requests for every page it shows. The name under which
 the server was reached (``Host``, against DNS rebinding) and the page that sends the request (``Origin``, ``Sec-Fetch-Site``) are
 therefore checked first, for every route. Where every caller needs a key, each check requires its setting.
 """

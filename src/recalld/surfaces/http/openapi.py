@@ -56,7 +56,7 @@ def _operation(
     endpoint: Endpoint, arguments: Arguments, names: Counter[str], schemas: dict[tuple[Any, JsonSchemaMode], Any]
 ) -> dict[str, Any]:
     key, name = (endpoint.method, endpoint.path), _name(endpoint)
-    if names[name] > 1:  # routes that share a handler are told apart by what differs between them
+    if names[name] > 1:  # routes that share a handler get distinct names from the end of their paths
         last = endpoint.path.rsplit("/", 1)[-1].strip("{}")
         name = f"{name}_{endpoint.method.lower()}_{last}"
     operation: dict[str, Any] = {

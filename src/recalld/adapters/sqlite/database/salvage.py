@@ -14,8 +14,7 @@ from .schema import MIGRATIONS
 from .sql import fetch_all, fetch_one
 
 CHUNKS, TIERS = "chunk", "tier"
-DERIVED_TABLES = (CHUNKS, TIERS)
-"""What salvage may lose rows of: they are made again from contents."""
+"""Tables that salvage may lose rows of: they are made again from contents."""
 STRETCH = 500
 """Row ids one slice takes: about 5 ms, four times as much where none of them can be read."""
 _COUNTED = frozenset({"blob", "segment"})

@@ -63,7 +63,7 @@ class SqliteLedger:
         *,
         commits: Callable[[Caller], Commits] | None = None,
     ) -> None:
-        """``lifecycle``: where the store was opened and will be closed; None: the readers are closed by whoever opened them.
+        """``lifecycle``: where the store was opened and will be closed; None: whatever opened the readers closes them.
         ``commits``: what applies a caller's commits; None: this process does."""
         self.access = access = Access(readers, blobs, clock)
         self._lifecycle = lifecycle

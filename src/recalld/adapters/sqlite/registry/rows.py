@@ -150,7 +150,7 @@ def missing_account(id_: str) -> NotFound:
     """The wire's NOT_FOUND."""
     return NotFound(
         f"Account not found: {id_}",
-        remedy="make it with `make_account`",
+        remedy="create it with `create_account`",
         details={"type": "account", "resource": id_},
     )
 
@@ -159,7 +159,7 @@ def missing_user(user: str) -> NotFound:
     """The wire's NOT_FOUND."""
     return NotFound(
         f"User not found: {user}",
-        remedy="make it with `enrol`",
+        remedy="create it with `create_user`",
         details={"type": "user", "resource": user},
     )
 
