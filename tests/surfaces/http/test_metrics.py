@@ -81,7 +81,7 @@ async def test_engine_metrics_are_the_last_snapshot(fresh: Application, engine: 
     assert found['recalld_search_stage_duration_seconds_count{stage="rank"}'] == 2
     assert found['recalld_search_stage_duration_seconds_bucket{le="0.001",stage="rank"}'] == 0
     assert found['recalld_job_queue_age_seconds{kind="embed"}'] == 12.5
-    assert found['recalld_store_size_bytes{part="wal"}'] == 80
+    assert found['recalld_store_bytes{part="wal"}'] == 80
     assert found["recalld_event_loop_lag_seconds_sum{}"] == 0.25
     assert found["recalld_event_loop_lag_seconds_count{}"] == 3
     assert found['recalld_thread_pool_active_calls_limit{pool="http-disk"}'] >= 4

@@ -275,7 +275,7 @@ def _store(health: HealthSnapshot) -> Iterator[Metric]:
     )
     files = [] if usage.files is None else [("ledger", usage.files.file_bytes), ("wal", usage.files.wal_bytes)]
     yield _filled(
-        GaugeMetricFamily("recalld_store_size_bytes", "Size on disk.", labels=("part",)),
+        GaugeMetricFamily("recalld_store_bytes", "Size on disk.", labels=("part",)),
         (((part,), size) for part, size in (*files, ("blobs", usage.blob_bytes))),
     )
 
