@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from recalld.rules.rank import Evidence, best_per_entry, idf, rank
+from recalld.rules.rank import Evidence, Similarity, best_per_entry, idf, rank
 from recalld.rules.rank_features import RankRows
 
 NONE = np.zeros(0, np.int32)
@@ -32,6 +32,10 @@ def rowset(
     )
 
 
+def similarity(cosine: list[float], **model: Any) -> Similarity:
+    return Similarity(model.pop("name", "m"), np.array(cosine, np.float32), sum(c == c for c in cosine), **model)
+
+
 def evidence(postings: list[tuple[int, int]], n: int, terms: int = 1, cosine: list[float] | None = None) -> Evidence:
     term = np.array([p[0] for p in postings], np.int32)
     document_frequency = (
@@ -39,7 +43,7 @@ def evidence(postings: list[tuple[int, int]], n: int, terms: int = 1, cosine: li
     )
     return Evidence(
         term, np.array([p[1] for p in postings], np.int32), np.ones(len(postings), np.float32), idf(document_frequency, n),
-        None if cosine is None else np.array(cosine, np.float32), sum(c == c for c in cosine or ()), NONE,
+        () if cosine is None else (similarity(cosine),), NONE,
     )  # fmt: skip
 
 
@@ -73,6 +77,17 @@ def test_vectors_find_what_no_word_does() -> None:
 
 def test_a_row_without_a_vector_is_taken_for_average() -> None:
     assert order(rank("q", rowset(3), evidence([], 3, cosine=[0.1, float("nan"), 0.9]))) == [2, 1, 0]
+
+
+def test_two_models_vote_together() -> None:
+    one, other = similarity([0.1, 0.5, 0.9, 0.8]), similarity([0.9, 0.2, 0.1, 0.8])
+    assert order(rank("q", rowset(4), replace(evidence([], 4), similarities=(one, other))))[0] == 3
+
+
+def test_a_model_with_few_vectors_does_not_order_the_others() -> None:
+    nan = float("nan")
+    most, few = similarity([0.1, 0.5, 0.9, 0.8, 0.3, 0.2]), similarity([0.9, 0.1, nan, nan, nan, nan])
+    assert order(rank("q", rowset(6), replace(evidence([], 6), similarities=(most, few))))[:2] == [2, 3]
 
 
 def test_an_exact_phrase_comes_first() -> None:

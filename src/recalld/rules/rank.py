@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,26 +26,36 @@ SPARE_ROWS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """Matches of one query. Postings: ``term[k]`` occurs ``count[k]`` times in row ``row[k]``; ``idf``: per term;
-    ``cosine``: per row, NaN without a vector, None = no vectors at all; ``vector_count``: rows with a vector; ``phrase``:
-    rows that contain the phrase; ``floor``/``ceiling``: the model's cosines of unrelated and of equivalent texts."""
+class Similarity:
+    """One model's ``cosine`` with the query per row, NaN without a vector; ``vector_count``: rows with one. ``model``: the
+    embedder's name; ``floor``/``ceiling``: its cosines of unrelated and of equivalent texts."""
 
-    term: Rows
-    row: Rows
-    count: NDArray[np.float32]
-    idf: Floats
-    cosine: NDArray[np.float32] | None
+    model: str
+    cosine: NDArray[np.float32]
     vector_count: int
-    phrase: Rows
     floor: float = 0.0
     ceiling: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """Matches of one query. Postings: ``term[k]`` occurs ``count[k]`` times in row ``row[k]``; ``idf``: per term;
+    ``similarities``: one for each model with vectors here, in the order of the configuration; ``phrase``: rows that contain the
+    phrase."""
+
+    term: Rows
+    row: Rows
+    count: NDArray[np.float32]
+    idf: Floats
+    similarities: tuple[Similarity, ...]
+    phrase: Rows
+
+
+@dataclass(frozen=True, slots=True)
 class Ranked:
-    """Per row: the parts of its rank and their sum ``total``. ``coverage``: share of the query's information that the best row
-    covers; ``closeness``: the best cosine, 0..1 between the model's floor and ceiling (None without vectors)."""
+    """Per row: the parts of its rank and their sum ``total``; ``dense``: the mean cosine of the models. ``coverage``: share of the
+    query's information that the best row covers; ``closeness``: the best cosine, 0..1 between the model's floor and ceiling
+    (None without vectors)."""
 
     lexical: Floats
     dense: Floats
@@ -81,16 +92,9 @@ def rank(
     lexical = _bm25(rows, found, features, params)
     most = float(lexical.max(initial=0.0))
     fused = _scaled(lexical, 0.0, most)
-    near = None
-    if found.cosine is None:
-        dense = np.full(len(rows.node), found.floor)
-    else:
-        dense = _blend(found.cosine, found, features)
-        # A single row has no range: the model's floor replaces the worst cosine.
-        low = float(dense.min(initial=found.floor))
-        high = float(dense.max(initial=low))
-        fused += _scaled(dense, low, high, params.dense)
-        near = (max(high, found.floor) - found.floor) / (found.ceiling - found.floor)
+    dense = _agreement(found.similarities, features)
+    if dense.near is not None:
+        fused += dense.votes * params.dense
     fused = _scaled(fused, 0.0, float(fused.max(initial=0.0)))
     group = features.best_of_group(fused) * params.group_share
     bonus = _bonus(query, rows, features, params)
@@ -100,7 +104,7 @@ def rank(
     total = fused + group
     total += bonus
     best = most / max((params.k1 + 1) * float(found.idf.sum()), 1e-9)
-    return Ranked(lexical, dense, group, bonus, total, best, near)
+    return Ranked(lexical, dense.cosine, group, bonus, total, best, dense.near)
 
 
 def best_per_entry(entry: NDArray[np.int64], total: Floats, most: int) -> NDArray[np.int64]:
@@ -169,10 +173,36 @@ def _summed(at: NDArray[np.int64], values: Floats, size: int) -> Floats:
     return np.asarray(np.bincount(at, values, minlength=size), np.float64)
 
 
-def _blend(cosine: NDArray[np.float32], found: Evidence, features: RowFeatures) -> Floats:
+class _Agreement(NamedTuple):
+    """What the models found together, per row: the mean ``cosine``, and ``votes`` from 0 to 1; ``near``: the closeness."""
+
+    cosine: Floats
+    votes: Floats
+    near: float | None
+
+
+def _agreement(similarities: tuple[Similarity, ...], features: RowFeatures) -> _Agreement:
+    """Return the votes of all models. Each has a share by its number of vectors here: a model that has embedded few rows yet
+    does not order the others."""
+    none, known = np.zeros(len(features.norm)), sum(one.vector_count for one in similarities)
+    if not known:
+        return _Agreement(none, none, None)
+    cosine, votes, near = none, none, 0.0
+    for one in similarities:
+        share, blended = one.vector_count / known, _blend(one, features)
+        # A single row has no range: the model's floor replaces the worst cosine.
+        low = float(blended.min(initial=one.floor))
+        high = float(blended.max(initial=low))
+        cosine = cosine + blended * share
+        votes = votes + _scaled(blended, low, high, share)
+        near += share * (max(high, one.floor) - one.floor) / (one.ceiling - one.floor)
+    return _Agreement(cosine, votes, near)
+
+
+def _blend(found: Similarity, features: RowFeatures) -> Floats:
     """Return cosines with the blend of each row's vector and its neighbours'. A row without a vector gets the mean cosine."""
-    own = np.append(cosine.astype(np.float64), 0.0)
-    if found.vector_count < len(cosine):
+    own = np.append(found.cosine.astype(np.float64), 0.0)
+    if found.vector_count < len(found.cosine):
         missing = np.flatnonzero(np.isnan(own))
         own[missing] = 0.0
         own[missing] = float(own.sum()) / found.vector_count if found.vector_count else found.floor

@@ -79,7 +79,7 @@ async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, d
             return Answer((), catalog_missing(ports), tuple(stages), query.ignored)
         recall = Recall(planned, view, embedder, ports, degraded)
         table, evidence = await recall.run(embedding, linger_s=linger_s, end=search_end, join_end=rank_end)
-    stage("recall", f"{len(evidence.row)} postings, {evidence.vector_count} vectors")
+    stage("recall", f"{len(evidence.row)} postings, {sum(one.vector_count for one in evidence.similarities)} vectors")
     features = await row_features(table.rows, ports, end=rank_end)
     ranked = rank(query.text, table.rows, evidence, DEFAULT, features)
     cut = CUT if query.score_min is None else query.score_min

@@ -18,7 +18,7 @@ from recalld.ports.bundle import Ports
 from recalld.ports.derived import LEXICON, VECTORS
 from recalld.ports.embedder import Embedder
 from recalld.ports.index import CandidateRows, CandidateTable, DenseMatches, LexicalMatches, Scores, SearchView
-from recalld.rules.rank import Evidence, idf
+from recalld.rules.rank import Evidence, Similarity, idf
 from recalld.rules.rank_features import RowFeatures, prepare
 from recalld.rules.ranking_params import DEFAULT
 
@@ -137,17 +137,16 @@ class Recall:
         return None
 
     def _evidence(self, table: CandidateTable, lexical: LexicalMatches | None) -> Evidence:
-        model = self.embedder
-        cosines = table.cosines.get(model.fingerprint) if model is not None else None
-        scores, count = (cosines.scores, cosines.vector_count) if cosines and cosines.vector_count else (None, 0)
+        similarities = tuple(
+            Similarity(model.name, known.scores, known.vector_count, model.floor, model.ceiling)
+            for model in (self.embedder,)
+            if model is not None and (known := table.cosines.get(model.fingerprint)) and known.vector_count
+        )
         worth = np.zeros(0) if lexical is None else idf(lexical.document_frequency, lexical.chunks)
         if lexical is not None and self.plan.former:  # a former spelling without postings must not lower the coverage
             found = zip(lexical.terms, lexical.document_frequency, strict=True)
             worth[[term in self.plan.former and not chunks for term, chunks in found]] = 0.0
-        return Evidence(
-            table.term, table.row, table.count, worth, scores, count, table.phrase,
-            floor=0.0 if model is None else model.floor, ceiling=1.0 if model is None else model.ceiling,
-        )  # fmt: skip
+        return Evidence(table.term, table.row, table.count, worth, similarities, table.phrase)
 
 
 async def row_features(rows: CandidateRows, ports: Ports, *, end: float) -> RowFeatures:
