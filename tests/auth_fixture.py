@@ -1,4 +1,4 @@
-"""A real engine behind HTTP that asks for keys: one account with an owner and a neighbour, and another account."""
+"""A real engine behind HTTP with keys: one account with an owner and a second user, and another account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every test gets: the tripwire on running loops, and hypothesis without wall-clock limits."""
+"""Fixtures of every test: the tripwire on running loops, and hypothesis without wall-clock limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What work costs, counted instead of timed."""
+"""The cost of work, counted instead of timed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Another caller's commit between any two awaits of a verb.
+"""Another caller's commit between any two awaits of an operation.
 
-Verbs wait for nothing but their ports. ``interleaved`` gives a verb ports that count: before call ``n`` the intruder runs to
-its end, through ports of its own (and with turns of its own, as a worker or a verb that takes none would). Position 0 is
-"the intruder first"; one position more than there are calls is "the verb first".
+Operations await only their ports. ``interleaved`` gives an operation ports that count: before call ``n`` the intruder runs to
+completion, through its own ports (and with its own turns, like a worker or an operation that takes none). Position 0 is
+"the intruder first"; one position more than there are calls is "the operation first".
 """
 
 from __future__ import annotations

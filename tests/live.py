@@ -1,4 +1,4 @@
-"""A real ``recalld serve`` for tests: a process on a free port over a folder, spoken to over HTTP, killed at will."""
+"""A real ``recalld serve`` process for tests: on a free port over a folder, used over HTTP, killed at will."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several coroutines, one step at a time, in an order that the test chooses: a step goes from one call of ``turn`` to the next."""
+"""Several coroutines, stepped in an order that the test chooses: a step lasts from one call of ``turn`` to the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A wire across the loop's path: tells when a file, a name or a process is opened on a running loop's own thread."""
+"""Detects files, names and processes opened on a running loop's own thread."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A loop whose time is its own and whose order is drawn: what takes minutes ends in a moment, and every run of a seed is the
-same. For code that waits for timers, futures and other tasks alone; nothing here reads a socket."""
+"""An event loop with virtual time and a random order of ready tasks: minutes pass at once, and a seed always gives the same
+run. For code that awaits only timers, futures and other tasks; nothing here reads a socket."""
 
 from __future__ import annotations
 

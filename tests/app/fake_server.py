@@ -1,4 +1,4 @@
-"""A server for tests, run as a process: supervises one pretend worker and says its pid, until it is killed."""
+"""A server process for tests: supervises one fake worker and prints its pid until it is killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker for tests, run as a process: it ``asks`` for leases, ``dies`` at once or stays ``mute``."""
+"""A worker process for tests: ``asks`` for leases, ``dies`` at once or stays ``mute``."""
 
 from __future__ import annotations
 

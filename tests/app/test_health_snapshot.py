@@ -1,4 +1,4 @@
-"""What an engine knows of itself."""
+"""The health of an engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports as a verb: what who waits is told."""
+"""The import operation and its wait."""
 
 from __future__ import annotations
 

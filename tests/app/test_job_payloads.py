@@ -1,4 +1,4 @@
-"""What a job is told to do: a row that an earlier version stored still runs, one of a newer version is refused plainly."""
+"""Payloads of jobs: a row stored by an earlier version still runs, one of a newer version is refused with a message."""
 
 from __future__ import annotations
 

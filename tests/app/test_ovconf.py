@@ -1,4 +1,4 @@
-"""A configuration of the original, read as ours."""
+"""An OpenViking configuration, converted to ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts about what stands around a provider."""
+"""Deadlines, retries, circuit breaker and rate limit around a provider."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How many questions go without a vector while a provider has its moods: the real guard, on a clock of its own.
+"""How many searches go without a query vector during outages of a provider: the real client, on a virtual clock.
 
-Twenty questions a second, an embedder that takes 200 ms, half a second for each question.
+Twenty searches a second, an embedder that takes 200 ms, half a second for each search.
 """
 
 from __future__ import annotations

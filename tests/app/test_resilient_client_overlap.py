@@ -1,5 +1,5 @@
-"""A guard whose callers overlap, leave and meet every kind of failure, in any order of what is ready: it counts right, gives
-every place back and heals."""
+"""The resilient client under overlapping calls, cancellations and every kind of failure, in any order of ready tasks: it
+counts correctly, frees every slot and recovers."""
 
 from __future__ import annotations
 

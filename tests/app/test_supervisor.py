@@ -1,4 +1,4 @@
-"""A worker process lives as long as its server, is replaced when it dies or hangs, and never outlives it."""
+"""A worker process lives as long as its server, is replaced when it exits or hangs, and never outlives the server."""
 
 from __future__ import annotations
 

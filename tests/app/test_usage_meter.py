@@ -1,4 +1,4 @@
-"""Facts about counting what questions cost."""
+"""The usage meter of a provider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worker: every job ends, whatever its step does."""
+"""The worker loop: every job ends, whatever its step does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts about what a worker is told of the settings, and what it is not."""
+"""The settings that a worker receives, and those it does not."""
 
 from __future__ import annotations
 

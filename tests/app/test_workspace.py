@@ -1,4 +1,4 @@
-"""Waiting, readiness and what is swept away."""
+"""Waiting, readiness and sweeping."""
 
 from __future__ import annotations
 

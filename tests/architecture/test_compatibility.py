@@ -1,4 +1,4 @@
-"""The page that says what clients of the wire find here is true, whole and up to date."""
+"""The compatibility page is true, complete and up to date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents name everything that can be called, set or plugged in, and nothing that is not there."""
+"""The documents name every command, route, setting and plugin, and nothing that does not exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routes, commands and flags are words of surfaces: nothing below them says any."""
+"""Routes, commands and flags are words of surfaces: no lower layer mentions one."""
 
 from __future__ import annotations
 

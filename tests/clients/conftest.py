@@ -1,4 +1,4 @@
-"""What the clients' tests get: a wire to a real engine in this process, and a real server for programs of others."""
+"""Fixtures of the client tests: HTTP to a real engine in this process, and a real server for other programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the agent plugins speak: their headers, how they take an answer, and which refusals they keep for later."""
+"""The protocol of the agent plugins: headers, how they interpret an answer, and which refusals they retry."""
 
 from __future__ import annotations
 

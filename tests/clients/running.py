@@ -1,4 +1,4 @@
-"""Runs other people's programs beside a live recalld: in their own environment, with a home of their own."""
+"""Runs other projects' programs beside a live recalld, each with its own environment and home folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strangers' clients with keys: the root key administers, a user's key reaches that user's things and nobody else's."""
+"""Other projects' clients with keys: the root key administers; a user's key reaches only that user's data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published LangChain integration against a running server: what each step of ``drive/lang_chain.py`` gave."""
+"""The published LangChain integration against a running server: the results of ``drive/lang_chain.py``."""
 
 from __future__ import annotations
 

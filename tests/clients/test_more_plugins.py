@@ -1,4 +1,4 @@
-"""What Pi, OpenClaw and the Open WebUI tool server send, request by request, and what they need of the answers."""
+"""The requests of Pi, OpenClaw and the Open WebUI tool server, and what they need of the answers."""
 
 from __future__ import annotations
 

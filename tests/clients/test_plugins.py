@@ -1,4 +1,4 @@
-"""What the coding agents' plugins send, request by request, and what each of them needs of the answers."""
+"""The requests of the coding agents' plugins, and what they need of the answers."""
 
 from __future__ import annotations
 

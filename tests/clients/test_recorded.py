@@ -1,4 +1,4 @@
-"""What the published ``ov`` was seen to send and to accept (``scripts/record_ov.py``) is answered in the same way today."""
+"""Recorded exchanges of the published ``ov`` (``scripts/record_ov.py``) get the same answers today."""
 
 from __future__ import annotations
 

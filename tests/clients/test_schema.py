@@ -1,4 +1,4 @@
-"""schemathesis over the document a running server gives of itself: every check, bounded examples, stateful by links."""
+"""schemathesis over the OpenAPI document of a running server: every check, bounded examples, stateful by links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published Python SDK against a running server: each step of ``drive/sdk.py`` gave what the SDK's users rely on."""
+"""The published Python SDK against a running server: the results of ``drive/sdk.py``."""
 
 from __future__ import annotations
 

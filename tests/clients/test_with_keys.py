@@ -1,4 +1,4 @@
-"""Each client's requests where keys are asked for: as it sends them they are answered, and every refusal has such a twin."""
+"""Each client's requests with keys: accepted as sent, and each with a refused counterpart."""
 
 from __future__ import annotations
 

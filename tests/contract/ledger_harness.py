@@ -1,4 +1,4 @@
-"""What the ledger's contract tests share: a ledger on a standing clock, and short words for commits."""
+"""Shared by the ledger's contract tests: a ledger with a fake clock, and short functions for commits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The archive port: what is written can be read, and nothing hostile is."""
+"""The archive port: written archives can be read, hostile ones are refused."""
 
 from __future__ import annotations
 

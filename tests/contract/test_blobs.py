@@ -1,4 +1,4 @@
-"""Every adapter of the blobs port keeps the same promises."""
+"""The contract of the blobs port, for every adapter."""
 
 from __future__ import annotations
 

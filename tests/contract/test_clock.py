@@ -1,4 +1,4 @@
-"""What every clock does."""
+"""The contract of clocks."""
 
 from __future__ import annotations
 

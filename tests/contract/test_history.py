@@ -1,4 +1,4 @@
-"""The past: whatever was done, the log folded up to any entry is the tree that was walked at that moment."""
+"""The log replayed up to any entry equals the tree at that moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs about an address go along when what lies there moves, are done twice where it is copied, and end every task."""
+"""Jobs of an address follow its moves, run twice after a copy, and end every task."""
 
 from __future__ import annotations
 

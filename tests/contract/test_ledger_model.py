@@ -1,4 +1,4 @@
-"""The ledger's tree against a model that is nothing but a dict, over any operations in any order."""
+"""The ledger's tree against a model (a dict), over any sequence of operations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A peer's view: what lies in other peers' trees is not there, and cannot be changed with what it lies in."""
+"""A peer's view: other peers' trees are invisible and cannot be changed, not even with a directory that contains
+them."""
 
 from __future__ import annotations
 

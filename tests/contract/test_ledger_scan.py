@@ -1,4 +1,4 @@
-"""What grep and glob are given to look at: nothing that could match is left out."""
+"""The files that grep and glob scan include every possible match."""
 
 from __future__ import annotations
 

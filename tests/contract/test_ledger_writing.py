@@ -1,4 +1,4 @@
-"""What the ledger knows of a language model's work: what is left to write, what was made before, what it cost."""
+"""The backlog of a language model: pending tiers, cached generations, usage."""
 
 from __future__ import annotations
 

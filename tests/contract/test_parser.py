@@ -1,4 +1,4 @@
-"""The parser port: one suite for every family of formats, found by itself."""
+"""The contract of parsers, for every format family."""
 
 from __future__ import annotations
 

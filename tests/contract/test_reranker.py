@@ -1,4 +1,4 @@
-"""The one reranker there is, is none: chosen by name, and the order stays as fused."""
+"""The reranker ``none``: the fused order stays."""
 
 from __future__ import annotations
 

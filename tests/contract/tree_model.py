@@ -1,4 +1,4 @@
-"""The tree as simple as can be: a dict from path to text (None: a directory). The ledger has to agree with it."""
+"""A minimal model of the tree: a dict from path to text (None: a directory). The ledger must agree with it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Clients that keep a journal of what a server acknowledged, and hold it to that after it was killed.
+"""Clients that record what a server acknowledged, and compare it with the store after a kill.
 
-Each has addresses of its own, so what must be there is known exactly: the state after everything acknowledged, or, for
-the one request that was under way when the server died, the state after that as well.
+Each has its own addresses, so the expected state is known exactly: the state after all acknowledged requests, or, for
+the one request in flight when the server was killed, also the state after that one.
 """
 
 from __future__ import annotations

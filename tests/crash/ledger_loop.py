@@ -1,8 +1,8 @@
-"""A process that writes into a ledger as fast as it can and tells, in a file, what it tries and what was acknowledged.
+"""A process that writes into a ledger as fast as it can and logs each attempt and acknowledgement to a file.
 
-Four actors at once, each with a folder and a session of its own, so that commits are shared and every actor's story can be
-told from its own lines alone. ``tell`` lines come before a commit, ``ack`` lines after it: what was told last may have
-happened or not; everything before it must have happened, once, and whole.
+Four concurrent actors, each with its own folder and session, so that commits are shared and each actor's log suffices to
+reconstruct its writes. ``tell`` lines precede a commit, ``ack`` lines follow it: the last ``tell`` may have been committed
+or not; everything before it is committed once and completely.
 """
 
 from __future__ import annotations

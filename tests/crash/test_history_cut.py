@@ -1,5 +1,5 @@
-"""The power goes before or after any call while something is undone, restored, appended to or imported again: what was
-acknowledged holds, what was not is there whole or not at all, and doing it again after the start ends where one go would have."""
+"""Power fails before or after any port call of an undo, a restore, an append or a repeated import: acknowledged changes
+stay, others are complete or absent, and repeating the operation after the start gives the state of an uninterrupted run."""
 
 from __future__ import annotations
 

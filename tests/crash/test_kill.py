@@ -1,4 +1,4 @@
-"""A process that writes is killed at any instant: what was acknowledged is there once, the rest whole or not at all."""
+"""A writing process killed at any time: acknowledged commits are there once, others complete or absent."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A live server and its worker are killed at any instant: what was acknowledged is there once, what was not, whole or not
-at all, and the next start is ready as soon as any."""
+"""A live server and its worker are killed at any instant: acknowledged requests apply once, others completely or not at
+all, and the next start is as fast as any."""
 
 from __future__ import annotations
 

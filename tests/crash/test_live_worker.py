@@ -1,4 +1,4 @@
-"""The worker of a live server dies, hangs or is orphaned: imports are done all the same, and nobody else notices."""
+"""The worker of a live server crashes, hangs or is orphaned: imports complete, and other requests are unaffected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The power goes before or after any call to a port; the next start finishes what was accepted, once."""
+"""Power fails before or after any port call; the next start completes accepted work exactly once."""
 
 from __future__ import annotations
 

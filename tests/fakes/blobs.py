@@ -1,4 +1,4 @@
-"""Blobs in a dictionary: the twin tests use."""
+"""Blobs in a dictionary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clock that stands still until it is told, and tokens that count: the twin tests use."""
+"""A clock that stands still until advanced, and sequential tokens."""
 
 from __future__ import annotations
 

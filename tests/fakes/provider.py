@@ -1,6 +1,6 @@
-"""A provider in a test's hand: speaks the embedding, rerank and chat interfaces on loopback, well or in any broken way.
+"""A fake provider: the embedding, rerank and chat interfaces on loopback, healthy or broken in any way.
 
-``fault`` chooses how it answers from the next request on; ``seen`` keeps what it was asked.
+``fault`` selects its answers from the next request on; ``seen`` records the requests.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""How long recall goes without vectors while an embedder has its moods, and how soon a commit's memories are there: against a
-real server, with figures of the clock, since what is measured is time."""
+"""How long searches lack vectors during outages of an embedder, and how soon a commit's memories exist. On a real server
+and the system clock, because durations are measured."""
 
 from __future__ import annotations
 

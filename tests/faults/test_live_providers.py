@@ -1,5 +1,5 @@
-"""A dependency does its worst while a crowd searches, talks and commits: recall answers in time and says what it lacks,
-nobody is refused who could be served, nothing said is lost or doubled, and nothing grows. Against a real server."""
+"""A dependency fails under load while clients search, append and commit: searches answer in time and name what they
+lack, no servable request is refused, no message is lost or doubled, and nothing grows. On a real server."""
 
 from __future__ import annotations
 

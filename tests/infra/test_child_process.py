@@ -1,4 +1,4 @@
-"""Facts about a process of our own: what it is told, what it does not inherit, and where it looks for code."""
+"""Child processes: their greeting, what they do not inherit, and their import path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts about asking for all who wait: few calls, no answer older than its question, nobody forgotten."""
+"""Coalesced calls: few calls, no answer older than its query, no caller left waiting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions asked together, under any order of asking, leaving, answering and failing."""
+"""Coalesced calls under any order of submission, cancellation, answers and failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server's threads share one processor; what works without the interpreter, and other processes, do not."""
+"""A server's threads share one CPU; code without the GIL and other processes do not."""
 
 from __future__ import annotations
 

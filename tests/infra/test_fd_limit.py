@@ -1,4 +1,4 @@
-"""The limit of open files: raised as far as a process may, in a process of its own."""
+"""The limit of open files is raised as far as the process may."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How threads share the interpreter and BLAS: set by a server for itself, left alone in an application that embeds the engine."""
+"""The GIL switch interval and BLAS threads: set by a server, unchanged in an application that embeds the engine."""
 
 from __future__ import annotations
 

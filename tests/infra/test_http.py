@@ -1,4 +1,4 @@
-"""Facts about asking a provider: every failure has its kind, none outlasts its deadline."""
+"""Provider calls: every failure has its kind, and no call exceeds its deadline."""
 
 from __future__ import annotations
 

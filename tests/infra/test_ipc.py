@@ -1,4 +1,4 @@
-"""Calls over a socket pair: results, errors, limits and endings arrive as they were meant."""
+"""Calls over a socket pair: results, errors, limits and disconnects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log events are written whole, without secrets, and without blocking."""
+"""Log events are complete, without secrets, and never block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A loop on a thread of its own, for callers who have none."""
+"""An event loop on its own thread, for blocking callers."""
 
 from __future__ import annotations
 

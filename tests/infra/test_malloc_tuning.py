@@ -1,4 +1,4 @@
-"""Memory that was given back is the system's again, though what stays lies in between."""
+"""Freed memory returns to the system despite long-lived objects in between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes through the codec comes back as it was."""
+"""Values round-trip through the codec."""
 
 from __future__ import annotations
 

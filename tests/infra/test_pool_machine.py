@@ -1,4 +1,4 @@
-"""A pool under any order of calls, callers who leave and calls that end: bounded, and everybody hears."""
+"""A pool under any order of calls, cancellations and completions: bounded, and every caller gets a result."""
 
 from __future__ import annotations
 

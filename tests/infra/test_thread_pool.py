@@ -1,4 +1,4 @@
-"""Pools are bounded, say so at once, and lose nothing."""
+"""Pools are bounded, refuse at once, and lose nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tripwire sees what our code opens on a loop's thread, and nothing else."""
+"""The tripwire detects what our code opens on a loop's thread, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop knows how late it was, and a photograph shows who made it so."""
+"""The loop measures its lag, and a stack sample shows the cause."""
 
 from __future__ import annotations
 

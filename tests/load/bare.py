@@ -1,4 +1,4 @@
-"""The least an HTTP server can do, as a process of its own: how late it answers is the machine's own lateness."""
+"""A minimal HTTP server process: its latency is the machine's own."""
 
 from __future__ import annotations
 

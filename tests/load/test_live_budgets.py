@@ -1,5 +1,5 @@
-"""A bulk import, a crowd that searches and people who talk, all at once: health stays itself, nobody is refused, nothing
-grows. Compared with the same server at rest, in the same run."""
+"""A bulk import, searches and appends at once: health stays fast, no request is refused, nothing grows. Compared with
+the same server at rest, in the same run."""
 
 from __future__ import annotations
 

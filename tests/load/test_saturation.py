@@ -1,4 +1,4 @@
-"""The promise, on a real server: while everything else is busy, dying or hanging, recall and capture answer."""
+"""Search and append answer on a real server while everything else is busy, crashing or hanging."""
 
 from __future__ import annotations
 

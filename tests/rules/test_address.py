@@ -1,4 +1,4 @@
-"""Aliases, types and where one may write."""
+"""Aliases, types and writable addresses."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The names of an archive are read in the one encoding in which all of them look like writing."""
+"""Names in an archive are decoded with the one encoding that fits all of them."""
 
 from __future__ import annotations
 

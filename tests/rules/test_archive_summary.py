@@ -1,4 +1,4 @@
-"""An archive's tiers say when, who and what, in quotations."""
+"""An archive's tiers name dates, speakers and topics, in quotations."""
 
 from __future__ import annotations
 

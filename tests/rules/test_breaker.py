@@ -1,4 +1,4 @@
-"""Facts about when a provider may be called."""
+"""The circuit breaker, retry budget and rate limit."""
 
 from __future__ import annotations
 

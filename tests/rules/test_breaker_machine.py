@@ -1,4 +1,4 @@
-"""A breaker under calls that overlap, in any order, on a clock of its own."""
+"""A breaker under overlapping calls in any order, on a fake clock."""
 
 from __future__ import annotations
 

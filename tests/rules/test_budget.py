@@ -1,4 +1,4 @@
-"""Facts about keeping texts within a model's limits."""
+"""Texts within a model's limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts about how texts are cut."""
+"""Chunking."""
 
 from __future__ import annotations
 

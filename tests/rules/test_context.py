@@ -1,4 +1,4 @@
-"""What may stand in a block, whose it is, and in which order."""
+"""Categories, origins, quotas and order of a context block."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Facts about what an import is expected to cost."""
+"""Cost estimates of imports."""
 
 from __future__ import annotations
 

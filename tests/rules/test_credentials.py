@@ -1,4 +1,4 @@
-"""Files that hold secrets by custom are known by their names, in any case, and by what they begin with."""
+"""Files with secrets are detected by name, in any case, and by first bytes."""
 
 from __future__ import annotations
 

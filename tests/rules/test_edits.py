@@ -1,4 +1,4 @@
-"""Edits in place: what is not named stays byte for byte."""
+"""Edits in place: all other bytes stay."""
 
 from __future__ import annotations
 

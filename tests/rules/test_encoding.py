@@ -1,4 +1,4 @@
-"""Bytes become text, whatever they are, and the reader is told how."""
+"""Any bytes decode to text, with a warning for a guess."""
 
 from __future__ import annotations
 

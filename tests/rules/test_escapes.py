@@ -1,4 +1,4 @@
-"""Escapes are read as the characters they stand for."""
+"""Escapes are resolved to characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events: few, precise, quoted, and the same every time."""
+"""Events: few, precise, quoted, and deterministic."""
 
 from __future__ import annotations
 

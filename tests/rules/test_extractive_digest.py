@@ -1,4 +1,4 @@
-"""A digest quotes and cites; it tells nothing that was not found."""
+"""A digest quotes and cites only entries that were found."""
 
 from hypothesis import given
 from hypothesis import strategies as st

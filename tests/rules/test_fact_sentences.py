@@ -1,4 +1,4 @@
-"""Statements are told from chatter."""
+"""Statements of facts are distinguished from small talk."""
 
 from __future__ import annotations
 

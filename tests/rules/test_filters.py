@@ -1,4 +1,4 @@
-"""A filter narrows, or says which part of it does not, or is refused."""
+"""Filters narrow, are reported as ignored, or are refused."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Facts about the names of what was made."""
+"""Cache keys of generated text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is no document is left out, with the reason."""
+"""Files other than documents are skipped, with a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a key looks like, and what it gives away."""
+"""The format of keys, and what it reveals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts about reading what a language model said."""
+"""Parsing the output of language models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file is, from its name and first bytes."""
+"""File types from names and first bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts about memories that a language model proposed."""
+"""Files of memories proposed by a language model."""
 
 from __future__ import annotations
 

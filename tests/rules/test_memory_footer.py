@@ -1,4 +1,4 @@
-"""A memory's fields travel with it, unseen."""
+"""The footer of a memory file."""
 
 from __future__ import annotations
 

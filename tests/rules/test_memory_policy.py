@@ -1,4 +1,4 @@
-"""What a memory policy lets be remembered."""
+"""Messages and types that a memory policy allows."""
 
 from recalld.domain.session import Message
 from recalld.domain.uri import Uri

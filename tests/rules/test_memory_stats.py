@@ -1,4 +1,4 @@
-"""Memories in figures."""
+"""Statistics of memories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new memory type is a line of one table: everything that lists types knows it."""
+"""A new memory type is one line of a table: everything that lists types includes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times are read in the forms clients send, at the offset they name."""
+"""Times are parsed in the forms clients send, with their offset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names are legal, recognisable and never given twice."""
+"""Names are legal, recognisable and unique."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages as the wire writes them."""
+"""Messages in the API's JSON."""
 
 import pytest
 from hypothesis import given

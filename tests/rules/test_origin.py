@@ -1,4 +1,4 @@
-"""Host names and origins: what is read, what is refused, what counts as the same."""
+"""Host names and origins: parsing, refusal, comparison."""
 
 from __future__ import annotations
 

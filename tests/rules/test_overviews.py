@@ -1,4 +1,4 @@
-"""L1 tells what is there by name, within its size, and counts what it leaves out."""
+"""L1 lists contents by name within its size, and counts what it omits."""
 
 from __future__ import annotations
 

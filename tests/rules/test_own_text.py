@@ -1,4 +1,4 @@
-"""What a message itself says, apart from what was recalled to its speaker."""
+"""A message's own text, without recalled blocks."""
 
 from recalld.domain.results import ContextEntry
 from recalld.domain.session import Message

@@ -1,4 +1,4 @@
-"""A pack's table of contents: what is written can be read, and nothing else can."""
+"""The manifest of a pack: valid ones round-trip, others are refused."""
 
 from __future__ import annotations
 

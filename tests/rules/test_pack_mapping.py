@@ -1,4 +1,4 @@
-"""What the files of a pack mean."""
+"""Parsing the files of a pack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A question that leans on the talk is read in its light; one that stands alone is left alone."""
+"""A query that depends on the conversation is expanded; a self-contained one is not."""
 
 import pytest
 

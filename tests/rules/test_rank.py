@@ -1,4 +1,4 @@
-"""Facts about ranking."""
+"""Ranking."""
 
 from __future__ import annotations
 

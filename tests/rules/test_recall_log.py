@@ -1,4 +1,4 @@
-"""What a session was given is not given again too soon."""
+"""Entries recalled for a session are not repeated too soon."""
 
 from typing import Any
 

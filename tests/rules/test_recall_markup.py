@@ -1,4 +1,4 @@
-"""What was rendered here is known again, and only that."""
+"""Rendered blocks are recognised, and only those."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""What stays live, what fits a budget."""
+"""Messages that stay live, and messages that fit a budget."""
 
 from typing import Any
 

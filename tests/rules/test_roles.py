@@ -1,4 +1,4 @@
-"""Who governs what."""
+"""Permissions by role."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search requests are checked part by part."""
+"""Parameters of search requests."""
 
 from math import inf, nextafter
 from typing import Any

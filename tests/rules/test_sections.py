@@ -1,4 +1,4 @@
-"""Long documents are cut where a reader would cut them, and nothing is lost."""
+"""Long documents are split at sensible places, without loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text is cut into sentences as a reader would."""
+"""Text is split into sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SKILL.md: read whole, judged in words, never built from what it should not say."""
+"""SKILL.md: parsed completely, validated with messages, built from plain values only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A skill without a description, or without front matter, is completed from what it says."""
+"""A skill without name or description is completed from its text."""
 
 import pytest
 from hypothesis import given

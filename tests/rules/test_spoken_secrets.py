@@ -1,4 +1,4 @@
-"""Keys people say are hidden; what only resembles one is not."""
+"""Keys in messages are redacted; similar text is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tags: what is no key=value is left out, one value a key."""
+"""Tags: only key=value, one value per key."""
 
 from recalld.rules.tags import merged, tags_of
 

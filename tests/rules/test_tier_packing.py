@@ -1,4 +1,4 @@
-"""Tiers rise and fall by the budget, and never past it."""
+"""Tiers rise and fall within the budget."""
 
 from typing import Any
 

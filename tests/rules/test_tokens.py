@@ -1,4 +1,4 @@
-"""Facts about index terms."""
+"""Index terms."""
 
 from __future__ import annotations
 

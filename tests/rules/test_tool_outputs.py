@@ -1,4 +1,4 @@
-"""Long tool outputs: which are set aside, and what is shown instead."""
+"""Long tool outputs: which are stored separately, and their previews."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A key that can be recognised wherever it comes out: where it may stand, and the search for it."""
+"""A recognisable key, the places where it may be, and the search for it elsewhere."""
 
 from __future__ import annotations
 

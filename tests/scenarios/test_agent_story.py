@@ -1,4 +1,4 @@
-"""An agent is given its settings, and the check proves them against a running server."""
+"""Settings of an agent, and the check that proves them against a running server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people live through where keys are asked for, against a real engine."""
+"""Authentication with keys, against a real engine."""
 
 from __future__ import annotations
 

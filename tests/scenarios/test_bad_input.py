@@ -1,4 +1,4 @@
-"""Bad input: each gets the wire's code and a remedy, and changes nothing."""
+"""Bad input gets the API's code and a remedy, and changes nothing."""
 
 from __future__ import annotations
 

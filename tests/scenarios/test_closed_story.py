@@ -1,4 +1,4 @@
-"""What a key opens ends with the key; the root key and a gateway's open nobody's data; what is everybody's is for admins."""
+"""Access ends with its key; the root key and a gateway's key open no user data; shared settings are for admins."""
 
 from __future__ import annotations
 

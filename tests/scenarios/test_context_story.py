@@ -1,4 +1,4 @@
-"""What an agent's hooks live through: recall before a prompt, capture after it, over HTTP against a real engine."""
+"""An agent's hooks: recall before a prompt, append after it, over HTTP against a real engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list that a limit cut short says so, and can be gone on with: every route that has a limit, over a real engine."""
+"""A list truncated by a limit says so and can be continued: every route with a limit, over a real engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a store does when its files are not as it left them: damaged contents, damaged indexes, lost and foreign blobs."""
+"""A store with damaged files: damaged contents, damaged indexes, lost and foreign blobs."""
 
 from __future__ import annotations
 

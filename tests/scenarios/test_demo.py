@@ -1,4 +1,4 @@
-"""``make demo`` as somebody without a terminal sees it: it answers everything, twice, and leaves nothing running."""
+"""``make demo`` without a terminal: it answers everything, twice, and leaves nothing running."""
 
 from __future__ import annotations
 

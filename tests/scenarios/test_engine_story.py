@@ -1,4 +1,4 @@
-"""A week with the embedded engine, its own worker inside, on the machine's own clock."""
+"""The embedded engine with its own worker, on the system clock."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""The four waits of the failure this exists for, each frozen in turn: the query's embedding, the vector index, the reranker,
-the store's reads. The loop goes on: health answers, recall ends in time with what is left, one too many is told at once."""
+"""Four dependencies, each frozen in turn: the query embedding, the vector index, the reranker, the store's reads. The
+loop goes on: health answers, search ends in time without the frozen part, and calls beyond the queue are refused at
+once."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Files on a disk that takes no more: uploads, packs and large contents are refused in words, leave nothing, and work again later.
+"""Files on a full disk: uploads, packs and large contents are refused with a message, leave nothing, and work again later.
 
-A limit on the size of files stands for the disk, in a process of its own.
+A limit on the size of files simulates the disk, in a separate process.
 """
 
 from __future__ import annotations

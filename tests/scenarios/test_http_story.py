@@ -1,4 +1,4 @@
-"""What a client lives through over HTTP, against a real engine."""
+"""The HTTP API against a real engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions' settings, tool outputs, tags, reindexing, consistency and tasks over HTTP, against a real engine."""
+"""Session settings, tool outputs, tags, reindexing, consistency and tasks over HTTP, against a real engine."""
 
 from __future__ import annotations
 

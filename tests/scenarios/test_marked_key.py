@@ -1,7 +1,7 @@
 """No output of any surface shows a provider's key, whatever the providers answer: a marked key, each provider broken in each
-way, every verb and every command; all that is printed, logged and stored is searched for it.
+way, every operation and every command; all printed, logged and stored text is searched for it.
 
-Verbs and commands are enumerated: one without a case here fails.
+Operations and commands are enumerated: one without a case here fails.
 """
 
 from __future__ import annotations

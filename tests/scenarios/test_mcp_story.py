@@ -1,4 +1,4 @@
-"""What an agent lives through: the official client against a running server, and over stdio."""
+"""The official MCP client against a running server, and over stdio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An embedder whose extra is not installed: told once at the start, and recall answers from words until it is there."""
+"""An embedder whose extra is not installed: reported once at start, and search is lexical until it is installed."""
 
 from __future__ import annotations
 

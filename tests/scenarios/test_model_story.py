@@ -1,4 +1,4 @@
-"""A store whose words are bettered by a language model behind a network: well, badly, dearly, and not at all."""
+"""A store with a remote language model: healthy, failing, over budget, and unreachable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody who looks after a server sees, against a real engine."""
+"""Monitoring routes against a real engine."""
 
 from __future__ import annotations
 

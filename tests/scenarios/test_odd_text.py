@@ -1,4 +1,4 @@
-"""Odd bytes and characters in files: read as they were meant, never half."""
+"""Odd bytes and characters in files are decoded completely."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores that earlier commits of this repository wrote: opened, migrated, answered from, written to."""
+"""Stores written by earlier commits of this repository: opened, migrated, searched, written."""
 
 from __future__ import annotations
 

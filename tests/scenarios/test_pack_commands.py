@@ -1,4 +1,4 @@
-"""Packs, downloads and the way over from OpenViking on the command line, between two running servers."""
+"""Packs, downloads and the migration from OpenViking on the command line, between two running servers."""
 
 from __future__ import annotations
 

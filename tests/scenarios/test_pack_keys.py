@@ -1,4 +1,4 @@
-"""Packs and downloads where keys are asked for: who may what, and nothing crosses users or accounts."""
+"""Packs and downloads with keys: permissions, and no access across users or accounts."""
 
 from __future__ import annotations
 

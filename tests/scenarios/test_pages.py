@@ -1,4 +1,4 @@
-"""What the pages tell people to type works as written: every Python block, every console line."""
+"""Every Python block and every console line of the documentation works as written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What programs written for the original count on, against a real engine."""
+"""Behaviour that programs written for OpenViking rely on, against a real engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store whose models answer over a network: well, badly, and not at all."""
+"""A store with remote models: healthy, failing, and unreachable."""
 
 from __future__ import annotations
 

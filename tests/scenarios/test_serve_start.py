@@ -1,4 +1,4 @@
-"""How a server comes up: what its first callers hear, and how it refuses what cannot be."""
+"""Server start: the answers before the store is open, and refused configurations."""
 
 from __future__ import annotations
 

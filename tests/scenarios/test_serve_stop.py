@@ -1,4 +1,4 @@
-"""How a server ends: what was acknowledged stays, every request is answered or refused, nothing is left behind."""
+"""Server stop: acknowledged writes stay, every request is answered or refused, nothing is left behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An agent whose disk the server does not read sends a file to an address that is good once and needs no key."""
+"""An agent on another machine uploads a file to a signed address that works once and needs no key."""
 
 from __future__ import annotations
 

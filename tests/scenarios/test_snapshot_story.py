@@ -1,4 +1,4 @@
-"""What a client lives through with snapshots over HTTP, against a real engine."""
+"""Snapshots over HTTP, against a real engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded library without async: user stories, and the same verbs as the engine."""
+"""The blocking API of the embedded engine."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Every verb with another caller's commit between any two of its awaits: the outcome is that of some serial order, or an
-allowed refusal, and no acknowledged change is lost.
+"""Every operation with another caller's commit between any two of its awaits: the outcome equals some serial order, or is
+an allowed refusal, and no acknowledged change is lost.
 
-The verbs are enumerated from ``app``: one without a case here fails the last test.
+The operations are enumerated from ``app``: one without a case here fails the last test.
 """
 
 from __future__ import annotations

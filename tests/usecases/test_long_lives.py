@@ -1,7 +1,6 @@
-"""Old stores stay quick: what a step costs follows what is alive and what is asked for, not what has been.
+"""Old stores stay fast: the cost of a step depends on live data and on the request, not on past changes.
 
-Costs are steps of SQLite's machine, on every connection. The sizes are parameters: small ones show the shape, the real ones are
-marked slow.
+Costs are virtual machine steps of SQLite, on every connection. Small sizes show the growth; the real ones are marked slow.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Settings, tags, logs and versions that several change at once: every change is kept."""
+"""Concurrent changes of settings, tags, logs and versions all apply."""
 
 from __future__ import annotations
 

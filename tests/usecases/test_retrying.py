@@ -1,4 +1,4 @@
-"""The one way to change what was read before."""
+"""The optimistic retry."""
 
 from __future__ import annotations
 

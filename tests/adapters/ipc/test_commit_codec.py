@@ -1,4 +1,4 @@
-"""Every operation crosses to the owner and arrives as it was decided."""
+"""Every operation round-trips through the commit codec."""
 
 from __future__ import annotations
 

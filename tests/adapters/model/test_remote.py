@@ -1,4 +1,4 @@
-"""Facts about language models behind HTTP, each vendor's shape against a fake that speaks it."""
+"""Language models behind HTTP: each vendor's protocol against a fake server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each family reads out of its formats."""
+"""The documents that each parser family produces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data formats and notebooks are indexed by what they say."""
+"""Data formats and notebooks are indexed by their decoded text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts about rerankers behind HTTP, each vendor's shape against a fake that speaks it."""
+"""Rerankers behind HTTP: each vendor's protocol against a fake server."""
 
 from __future__ import annotations
 

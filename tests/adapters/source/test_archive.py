@@ -1,4 +1,4 @@
-"""A hostile zip is refused whole, with a remedy, before anything of it is unpacked."""
+"""A hostile zip is refused as a whole, with a remedy, before anything is unpacked."""
 
 from __future__ import annotations
 

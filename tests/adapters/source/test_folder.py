@@ -1,4 +1,4 @@
-"""A folder gives what is in it, and never what is outside."""
+"""A folder source lists its own contents and never leaves the folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The story every MCP client lives through, whatever its version: ``call`` is how it calls a tool."""
+"""The same tool calls for every MCP client version; ``call`` calls a tool."""
 
 from __future__ import annotations
 

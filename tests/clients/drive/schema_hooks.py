@@ -1,6 +1,6 @@
-"""For schemathesis: well-formed requests name what can exist, so that they reach the store.
+"""For schemathesis: well-formed requests name things that can exist, so that they get past validation.
 
-What is generated to be refused stays as it is, and so does what a link brought from an earlier answer.
+Requests generated to be refused stay as they are, and so do values that a link took from an earlier answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``recalld add``: what it asks, what it sends, what it tells."""
+"""``recalld add``: confirmations, requests, output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom a command talks to when nobody says."""
+"""The server that a command uses by default."""
 
 from __future__ import annotations
 

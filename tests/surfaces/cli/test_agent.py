@@ -1,4 +1,4 @@
-"""Settings for agents: printed or put into their files, where everything else stays as it was."""
+"""Settings for agents: printed, or merged into their files, where everything else stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each examination of ``recalld doctor`` notices."""
+"""The findings of each check of ``recalld doctor``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands against a server of canned answers: what they send, what they print, what they end with."""
+"""Commands against a server of canned answers: requests, output, exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every command that lists says when a limit cut its list short, and how to see more."""
+"""Every listing command reports a truncated list, and how to see more."""
 
 from __future__ import annotations
 

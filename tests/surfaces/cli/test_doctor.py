@@ -1,4 +1,4 @@
-"""``recalld doctor`` over real data folders: well, in use, newer, damaged."""
+"""``recalld doctor`` over real data folders: healthy, in use, of a newer version, damaged."""
 
 from __future__ import annotations
 

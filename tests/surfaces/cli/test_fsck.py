@@ -1,4 +1,4 @@
-"""``recalld fsck`` over real data folders: whole, damaged, mended, in use."""
+"""``recalld fsck`` over real data folders: consistent, damaged, repaired, in use."""
 
 from __future__ import annotations
 

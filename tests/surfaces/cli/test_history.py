@@ -1,4 +1,4 @@
-"""``recalld undo``, ``recalld history`` and what asks before it destroys, against a server of canned answers."""
+"""``recalld undo``, ``recalld history`` and confirmations before deletion, against a server of canned answers."""
 
 from __future__ import annotations
 

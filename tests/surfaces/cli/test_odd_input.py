@@ -1,4 +1,4 @@
-"""What people type and pipe: read right, or refused in words before anything is sent."""
+"""Odd arguments and input: decoded, or refused with a message before a request."""
 
 from __future__ import annotations
 

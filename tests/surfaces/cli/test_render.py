@@ -1,4 +1,4 @@
-"""What a person sees on a terminal."""
+"""Terminal output."""
 
 from __future__ import annotations
 

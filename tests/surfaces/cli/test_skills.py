@@ -1,4 +1,4 @@
-"""``recalld skills``: what it sends and what it ends with."""
+"""``recalld skills``: requests and exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command loads: start-up time is imports, and imports can be counted."""
+"""Modules that a command loads: start-up time is imports, which can be counted."""
 
 from __future__ import annotations
 

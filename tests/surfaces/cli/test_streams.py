@@ -1,4 +1,4 @@
-"""Commands in a pipeline: readers that leave, outputs that are full, streams that are closed, Ctrl-C."""
+"""Commands in a pipeline: closed readers, full outputs, closed streams, Ctrl-C."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``recalld top`` makes of a server's figures."""
+"""``recalld top``: from metrics to the screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is seen of vectors while they are made, and after."""
+"""Progress of vectors during a wait, and after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every command of the tree, whatever it meets: it ends with a code of the table, in words, or in one line of JSON."""
+"""Every command against any server ends with a listed exit code and a message, or one line of JSON."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""One request (or a few) for every route, aimed at what belongs to ``acme/ana``: see ``test_walk.py``.
+"""One or more requests for every route, aimed at data of ``acme/ana``: see ``test_foreign_callers.py``.
 
 A new route needs a line here: ``"METHOD /path": {params, json, files}``, or a list of those. In any value ``$private`` is an
-address of Ana's, ``$file`` a file there, ``$task``, ``$upload``, ``$pack``, ``$oid`` and ``$tool`` are ids of hers. Parts of
-the path are filled from ``PLACES``. Words of a question may be Ana's words, but never the marker.
+address of Ana's, ``$file`` a file there, ``$task``, ``$upload``, ``$pack``, ``$oid`` and ``$tool`` are her ids. Path parameters
+are filled from ``PLACES``. Search queries may contain Ana's words, but never the marker.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A workspace in memory with the engine's verbs: enough truth to test what the surface makes of it."""
+"""An in-memory workspace with the engine's operations, enough to test the HTTP surface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request spoken in bare ASGI, where the test itself says when which byte arrives."""
+"""A request in bare ASGI, whose test controls when each byte arrives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts about admission control."""
+"""Admission control."""
 
 from __future__ import annotations
 

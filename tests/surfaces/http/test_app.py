@@ -1,4 +1,4 @@
-"""The documents that describe the application are true, and work without a network."""
+"""The documents that describe the API are true, and work offline."""
 
 from __future__ import annotations
 

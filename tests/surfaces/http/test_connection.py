@@ -1,4 +1,4 @@
-"""What a client owes its connection, and what becomes of one that does not give it. Bare sockets on loopback."""
+"""Timeouts and limits of a connection. Bare sockets on loopback."""
 
 from __future__ import annotations
 

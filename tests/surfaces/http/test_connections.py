@@ -1,4 +1,4 @@
-"""Which connections there may be."""
+"""Limits on the number of connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/content on the wire."""
+"""/content over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page that is open in a browser does not reach the store, on any route; those who may, do."""
+"""Pages in a browser cannot reach the store on any route; allowed origins can."""
 
 from __future__ import annotations
 

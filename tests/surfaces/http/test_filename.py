@@ -1,4 +1,4 @@
-"""Uploads keep their names, however a client writes them."""
+"""Uploads keep their names, in any header form."""
 
 from __future__ import annotations
 

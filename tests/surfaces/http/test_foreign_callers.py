@@ -1,4 +1,4 @@
-"""Every route and every tool, walked by everybody who must not see or change what belongs to ``acme/ana``."""
+"""Every route and every tool, called by callers who must neither see nor change the data of ``acme/ana``."""
 
 from __future__ import annotations
 

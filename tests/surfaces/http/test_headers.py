@@ -1,4 +1,4 @@
-"""What every answer says of itself: nobody guesses its type, nobody keeps it, no page of others shows it."""
+"""Security headers of every answer: no sniffing, no caching, no framing."""
 
 from __future__ import annotations
 

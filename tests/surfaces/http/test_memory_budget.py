@@ -1,4 +1,4 @@
-"""Large requests and answers share a bounded memory."""
+"""Large requests and answers share bounded memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A refused method: what the path takes instead is told whole."""
+"""A refused method lists the allowed ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Headers, envelopes and errors that belong to no route in particular."""
+"""Headers, envelopes and errors common to all routes."""
 
 from __future__ import annotations
 

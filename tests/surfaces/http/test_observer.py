@@ -1,4 +1,4 @@
-"""Each part of the server as last measured."""
+"""Observers show each component as last measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A running server sees through request lines that name another host than the header does. Bare sockets on loopback."""
+"""Request lines that name another host than the header are refused by a running server. Bare sockets on loopback."""
 
 from __future__ import annotations
 

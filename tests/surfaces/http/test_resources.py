@@ -1,4 +1,4 @@
-"""Uploads and imports on the wire."""
+"""Uploads and imports over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which routes accept the root key."""
+"""Routes that accept the root key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/search on the wire."""
+"""/search over HTTP."""
 
 from __future__ import annotations
 

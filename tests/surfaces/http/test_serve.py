@@ -1,4 +1,4 @@
-"""From taking the port to closing the data folder."""
+"""Serving, from binding the port to closing the data folder."""
 
 from __future__ import annotations
 

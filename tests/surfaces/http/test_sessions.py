@@ -1,4 +1,4 @@
-"""/sessions and /tasks on the wire."""
+"""/sessions and /tasks over HTTP."""
 
 from __future__ import annotations
 

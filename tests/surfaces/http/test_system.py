@@ -1,4 +1,4 @@
-"""/health, /ready, /system and /debug on the wire."""
+"""/health, /ready, /system and /debug over HTTP."""
 
 from __future__ import annotations
 

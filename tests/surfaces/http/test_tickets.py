@@ -1,4 +1,4 @@
-"""Tickets are good once, for a while."""
+"""Tickets work once, for a limited time."""
 
 from __future__ import annotations
 

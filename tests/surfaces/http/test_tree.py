@@ -1,4 +1,4 @@
-"""/fs on the wire."""
+"""/fs over HTTP."""
 
 from __future__ import annotations
 

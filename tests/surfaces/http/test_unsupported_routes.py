@@ -1,4 +1,4 @@
-"""What is known and not served says what to use instead."""
+"""Unsupported OpenViking routes name an alternative."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an upload may take: fields, bytes of the form, bytes of a user that wait, places; and what a full disk makes of it."""
+"""Limits of uploads: fields, form bytes, unimported bytes per user, slots; and a full disk."""
 
 from __future__ import annotations
 

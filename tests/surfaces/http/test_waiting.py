@@ -1,4 +1,4 @@
-"""Waiting for background work takes no place from requests that work, is bounded itself, and says truly what became of it."""
+"""Waiting for background work occupies no request slot, is bounded, and reports its outcome truthfully."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One message over HTTP and its answer: read as leniently, bounded and counted as those of every route."""
+"""One message over HTTP and its answer: parsed leniently, limited and counted like any route."""
 
 from __future__ import annotations
 

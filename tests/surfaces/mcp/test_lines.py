@@ -1,4 +1,4 @@
-"""Lines from a pipe: whole, in order, and no thread that keeps a program from ending."""
+"""Lines from a pipe: complete, in order, without a thread that blocks the exit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""add_skill: over HTTP as a text or an upload, on this machine from its disk."""
+"""add_skill: over HTTP as text or upload, over stdio from the local disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tool holds a slot of the server's requests: one too many is rejected at once, and each has a deadline."""
+"""A tool call holds a slot: calls beyond the limit are refused at once, and each has a deadline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A folder added again: what is gone at its source goes, what moved moves, what was changed here stays, and all of it is told."""
+"""Repeated imports: files gone at the source are removed, moved files move, files changed here stay, and all of it is
+reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an import ends: done, failed, cancelled, interrupted; and what of its upload is left."""
+"""The end of an import: completed, failed, cancelled, interrupted; and its upload."""
 
 from __future__ import annotations
 

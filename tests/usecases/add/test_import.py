@@ -1,4 +1,4 @@
-"""Imports: what comes in, how it lies, and what is done when it comes again."""
+"""Imports: their contents, layout and repetition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports and what others do at the same time: places, moves, removals, edits between any two steps."""
+"""Imports and concurrent changes: targets, moves, removals, edits between any two steps."""
 
 from __future__ import annotations
 

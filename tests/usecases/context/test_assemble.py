@@ -1,4 +1,4 @@
-"""A block of recalled text: within its budget, by its quotas, and nothing in it can pass for the block's own marks."""
+"""A context block: within its budget, by its quotas, with all markup escaped."""
 
 from __future__ import annotations
 

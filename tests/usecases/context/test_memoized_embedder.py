@@ -1,4 +1,4 @@
-"""One question is put to the embedder once, however many searches ask it."""
+"""Each query is embedded once, for any number of searches."""
 
 from __future__ import annotations
 

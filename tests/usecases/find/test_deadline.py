@@ -1,4 +1,4 @@
-"""Whatever a find awaits ends within its deadline: what is needed raises, everything else is done without and named."""
+"""Every part of a find ends within its deadline: a required part raises, an optional one is skipped and named."""
 
 from __future__ import annotations
 

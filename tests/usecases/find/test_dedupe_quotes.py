@@ -1,4 +1,4 @@
-"""Facts about memories and the messages they quote."""
+"""Memories and the messages they quote."""
 
 from __future__ import annotations
 

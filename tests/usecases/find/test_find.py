@@ -1,4 +1,4 @@
-"""Facts about recall as a whole."""
+"""Find as a whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The index page by page."""
+"""Scrolling through the index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts about the second look that a search takes."""
+"""The reranker of a search."""
 
 from __future__ import annotations
 

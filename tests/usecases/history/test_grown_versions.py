@@ -1,4 +1,4 @@
-"""Versions of files that grew by appends: each is read as it was for as long as history is kept, and no longer."""
+"""Versions of files that grew by appends: readable as long as history is kept, and no longer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Restoring what was removed, wherever cleaning up after it had come to."""
+"""Restoring removed nodes, at any stage of the purge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Undo: a change is taken back forwards, wherever nothing has changed since; what has changed is kept and named."""
+"""Undo: a new commit reverts a change; later changes stay and are reported."""
 
 from __future__ import annotations
 

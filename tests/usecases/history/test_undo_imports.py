@@ -1,4 +1,4 @@
-"""Undoing an import by its task: the tree as it was before, to the tags and to what the next import knows of it."""
+"""Undoing an import by its task restores the earlier tree, tags and import records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever was done: undoing it gives the tree from before, and undoing the undo the tree from after."""
+"""Undoing any change gives the tree before it; undoing the undo gives the tree after it."""
 
 from __future__ import annotations
 

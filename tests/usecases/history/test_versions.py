@@ -1,4 +1,4 @@
-"""One file's past: its versions, its text at a moment, and bringing it back."""
+"""History of a file: versions, its text at a moment, and restore."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Only what may be left half-way can be cancelled."""
+"""Only resumable jobs can be cancelled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A text that the embedder refuses costs nobody else a vector."""
+"""A text that the embedder refuses costs other texts no vector."""
 
 from __future__ import annotations
 

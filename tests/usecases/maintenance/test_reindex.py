@@ -1,4 +1,4 @@
-"""A subtree's index is made anew, told by a task; what is missing from an index is told too."""
+"""A reindex rebuilds a subtree's index as a task; missing rows are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps derived data true: tiers bottom-up and coalesced, vectors complete, what was removed purged."""
+"""Derived data: tiers bottom-up and coalesced, vectors complete, removed nodes purged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A member who was removed leaves nothing that was theirs: no row, no content, no file, in none of its forms."""
+"""A removed member leaves no row, no content and no file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work that a used-up budget put off for a day keeps nobody from being removed."""
+"""Jobs rescheduled by a used-up budget do not block the removal of a member."""
 
 from __future__ import annotations
 

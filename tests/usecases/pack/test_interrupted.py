@@ -1,4 +1,4 @@
-"""An import that ended half-way is repeated and does what is left; an export that ends early leaves no file."""
+"""An interrupted import can be repeated; an interrupted export leaves no file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does not verify is refused, and nothing of it is in the store."""
+"""Packs that do not verify are refused and leave nothing in the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes into a pack comes out of it, elsewhere."""
+"""Packs round-trip to another store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Private values: versions that never change, one in force, nobody else's business."""
+"""Private values: immutable versions, one active, visible to their user only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Appending: in order, durable and findable on return, never twice and never lost."""
+"""Appending: in order, durable and searchable on return, without duplicates or loss."""
 
 from __future__ import annotations
 

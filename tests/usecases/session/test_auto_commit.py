@@ -1,4 +1,4 @@
-"""Sessions that commit by themselves: once, by a job, when a write exceeds their policy or they fall idle."""
+"""Automatic commits: once, by a job, when a write exceeds the policy or the session is idle."""
 
 from __future__ import annotations
 

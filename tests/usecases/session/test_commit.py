@@ -1,4 +1,4 @@
-"""Committing: what is put away, what stays, and what is learned from it, once."""
+"""Session commits: what is archived, what stays live, and memories, once."""
 
 from __future__ import annotations
 

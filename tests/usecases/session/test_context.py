@@ -1,4 +1,4 @@
-"""A session's past within a budget, its archives, its counters and its end."""
+"""A session's context within a budget, its archives, counters and deletion."""
 
 from __future__ import annotations
 

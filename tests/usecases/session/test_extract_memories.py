@@ -1,4 +1,4 @@
-"""What is learnt of a session: as its policy allows, by peer, at once or after a commit, never twice."""
+"""Memory extraction: by policy, by peer, immediate or after a commit, never twice."""
 
 from __future__ import annotations
 

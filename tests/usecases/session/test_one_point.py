@@ -1,4 +1,4 @@
-"""A session is read at one point of the log: a commit of it never falls between two reads."""
+"""A session is read at one log position: a concurrent commit never falls between two reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long tool outputs: files of the session, made by the commit that appends their message and gone with it."""
+"""Long tool outputs: files of the session, created by the commit of their message and removed with it."""
 
 from __future__ import annotations
 

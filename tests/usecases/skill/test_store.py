@@ -1,4 +1,4 @@
-"""Keeping skills: whole or not at all, within bounds, whoever else is at it."""
+"""Storing skills: atomic, within limits, under concurrency."""
 
 from __future__ import annotations
 

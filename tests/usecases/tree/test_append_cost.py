@@ -1,4 +1,4 @@
-"""An append costs what it adds: bytes, index rows, full text and vectors of what was there stay as they are."""
+"""An append costs only the new text: existing bytes, index rows and vectors stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many callers at one file: nobody is refused because of another, and nothing acknowledged is lost."""
+"""Many callers on one file: no caller is refused because of another, and no acknowledged write is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Listing, walking and reading the tree and a session's views in it."""
+"""Listing and reading the tree and a session's views."""
 
 from __future__ import annotations
 

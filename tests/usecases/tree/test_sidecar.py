@@ -1,4 +1,4 @@
-"""A directory's abstract and overview as files: read by everybody, replaced by who knows better."""
+"""A directory's abstract and overview as files: readable, and replaceable by callers."""
 
 from __future__ import annotations
 

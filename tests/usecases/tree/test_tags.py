@@ -1,4 +1,4 @@
-"""Tags are set, added and found by; a memory tells its fields."""
+"""Tags are set, appended and searched; a memory has fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing files: what each mode does, what is seen afterwards, what is refused whole."""
+"""Writing files: modes, visibility, atomic refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contents that grow by appends: each version is whole, and costs what it adds."""
+"""Contents that grow by appends: each version is complete, and an append costs only the new bytes."""
 
 from __future__ import annotations
 

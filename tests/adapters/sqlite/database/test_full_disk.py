@@ -1,4 +1,4 @@
-"""A full disk: what frees works with the space set aside for it, anything else is refused and cannot use that space."""
+"""A full disk: removals use the reserved space; other writes are refused and cannot use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store's way to this version: copied first, resumed after a kill, checked at the start."""
+"""Migration: copied first, resumed after a kill, verified at start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store whose names were not composed is brought to the spelling that addresses have."""
+"""A store with names that are not NFC is migrated to NFC."""
 
 from __future__ import annotations
 

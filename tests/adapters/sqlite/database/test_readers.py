@@ -1,4 +1,4 @@
-"""Reads end: in time, when their caller leaves, and when the store closes."""
+"""Reads end: at their time limit, on cancellation, and when the store closes."""
 
 from __future__ import annotations
 

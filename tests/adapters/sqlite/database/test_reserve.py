@@ -1,4 +1,4 @@
-"""Space set aside: really taken, given back at once, taken again only where as much stays free."""
+"""The disk reserve: allocated, released at once, and allocated again only while enough space stays free."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is looked up costs what it is, however much lies beside it."""
+"""The cost of a lookup does not depend on neighbouring rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The store's batches under any mix of changes that succeed, fail, break a rule or take too long, and callers who leave."""
+"""The writer's batches under any mix of changes that succeed, fail, violate a constraint or time out, and cancelled
+callers."""
 
 from __future__ import annotations
 

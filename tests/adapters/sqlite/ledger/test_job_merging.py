@@ -1,4 +1,4 @@
-"""A job that meets one of its key: what that changes, and what it costs where it changes nothing."""
+"""Merging a job with a pending one of its key: its effect, and its cost without effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a lease costs: as much as it takes, however many users wait and for whatever."""
+"""The cost of a lease depends on the leased jobs, not on the number of waiting users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The job queue under any order of enqueuing, leasing, ending, giving back, dying and waiting, over several users."""
+"""The job queue under any order of enqueue, lease, completion, release, expiry and wait, over several users."""
 
 from __future__ import annotations
 

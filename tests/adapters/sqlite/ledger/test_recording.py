@@ -1,4 +1,4 @@
-"""A message is recorded at the same cost, however much was said before."""
+"""The cost of an append does not depend on earlier messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An index is searched while it grows: four threads read what one of them updates."""
+"""Searches during growth: four threads read while one updates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lexicon with a cache answers like a new one, whatever was written and removed meanwhile."""
+"""A lexicon with a cache answers like a new one after any writes and removals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Neighbours in reading order, inside a scope alone."""
+"""Neighbours in reading order, within a scope."""
 
 from __future__ import annotations
 
