@@ -25,7 +25,7 @@ from recalld.infra.file_permissions import make_folder, tighten_open
 from .reserve import is_full
 
 PAGE_BYTES = 4_096
-WAL_SIZE_LIMIT_BYTES = 16 << 20
+WAL_SIZE_LIMIT_BYTES = 4 << 20
 BUSY_MS = 2_000
 PAGE_CACHE_KIB = 16_384
 READER_CACHE_KIB = 4_096

@@ -33,8 +33,8 @@ CAPTURES_WAITING_MAX = 4_096
 BULK_WAITING_MAX = 512
 BULK_SKIPPED_MAX = 8
 """Consecutive commits that foreground writes may fill alone; then one bulk call goes with them."""
-CHECKPOINT_PAGES = 4_096
-"""Pages in the write-ahead log (16 MB) from which it is checkpointed, beside the writer."""
+CHECKPOINT_PAGES = 1_024
+"""Pages in the write-ahead log (4 MB) from which it is checkpointed, beside the writer."""
 CHECKPOINT_PAGES_FORCED = 4 * CHECKPOINT_PAGES
 """From here the writer checkpoints before it goes on, so the log stays bounded under any load."""
 CHECKPOINT_WAIT_MS = 100
