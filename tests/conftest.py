@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,9 @@ settings.register_profile("deep", deadline=None, max_examples=1_000, suppress_he
 settings.load_profile(os.environ.get("RECALLD_HYPOTHESIS", "suite"))
 # Thousands of stores of a few pages, servers' among them: none sets space aside unless its test says so.
 os.environ.setdefault("RECALLD_STORAGE__RESERVE_MIB", "0")
+# A shell ignores SIGINT in what it runs in the background, and so would the servers that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

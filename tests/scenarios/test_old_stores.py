@@ -35,7 +35,7 @@ async def main(data):
     (source / "stork.md").write_text("the stork flew off")
     async with Engine.open(pathlib.Path(data), worker="none", embedder={"kind": "hash"}) as engine:  # its jobs are left
         await engine.write("viking://resources/larger.md", "a word of the pelican\\n" * 8000)
-        await engine.sessions.commit("s")
+        await engine.session_commit("s")
         await engine.add(source)
 
 asyncio.run(main(sys.argv[1]))
