@@ -39,19 +39,18 @@ class CandidateRows(RankRows):
 
 @dataclass(frozen=True, slots=True)
 class LexicalMatches:
-    """What a query's terms matched in a scope, with the statistics of its partitions.
+    """What a query's terms matched in a scope, with the statistics of the scope: what is stored elsewhere plays no part.
 
-    ``terms``: the query's distinct terms. ``document_frequency``: per term, the number of live chunks that contain it, over
-    the partitions (for a term too common to be fetched: as of its last count). ``selective``: per term, True if it selected
-    candidates, False if it only scored candidates of other terms. ``chunks``/``mean_length``: number of chunks of the
-    partitions and their mean length. ``token``: opaque, for ``candidates``.
+    ``terms``: the query's distinct terms. ``document_frequency``: per term, the number of chunks in scope that contain it (in
+    a scope of at least a quarter of its partition, an estimate for terms too common to be fetched). ``selective``: per term,
+    True if it selected candidates, False if it only scored candidates of other terms. ``chunks``: number of chunks in
+    scope. ``token``: opaque, for ``candidates``.
     """
 
     terms: tuple[str, ...]
     document_frequency: Scores
     selective: NDArray[np.bool_]
     chunks: int
-    mean_length: float
     token: object
 
 
@@ -142,8 +141,8 @@ class SearchView(Protocol):
     async def lexical(self, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
         """Match the terms of ``rules/tokens``. ``phrase``: the query's terms in order, () = no phrase search.
 
-        A term in more than 5% of the partitions' chunks selects no candidates; it only scores those of other terms. If
-        all terms are that common, the two rarest select.
+        A term in more than 5% of the scope's chunks selects no candidates; it only scores those of other terms. If all
+        terms are that common, the two rarest select.
         """
         ...
 

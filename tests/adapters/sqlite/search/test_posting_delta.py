@@ -38,7 +38,6 @@ async def _found(index: SearchIndex, text: str) -> object:
         found.document_frequency.tolist(),
         found.selective.tolist(),
         found.chunks,
-        found.mean_length,
         table.phrase.tolist(),
         table.rows.ids.tolist(),
     )

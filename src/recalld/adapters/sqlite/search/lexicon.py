@@ -16,6 +16,7 @@ from recalld.adapters.sqlite.database.sql import fetch_one
 from recalld.ports.index import Ids, LexicalMatches, Scores
 from recalld.rules.partition_terms import qualified_term
 
+from .partition_index import PartitionIndex
 from .posting_delta import NO_COUNTS, NO_IDS, Extent, PostingDelta, extents_of, is_prefix_term
 from .posting_list import EMPTY, PostingCache, PostingList
 from .scope import Scope
@@ -25,6 +26,9 @@ SELECTIVE_TERMS_MAX = 12
 COMMON_SHARE = 0.05
 COMMON_POSTINGS_MIN = 1_500
 """A term with fewer postings than this always selects candidates, however small the partition."""
+NARROW, NARROW_POSTINGS_MAX = 4, 200_000
+"""A scope with less than a quarter of its partition's chunks has statistics of its own: also lists of terms that are common in
+the partition are fetched, up to this length."""
 RESCORING_MAX = 3
 PHRASE_TERMS = (3, 32)
 FALLBACK_TERMS = 2
@@ -62,6 +66,16 @@ class MatchedChunks(NamedTuple):
     phrase: Ids
 
 
+class _PartitionMatches(NamedTuple):
+    """What terms matched in the scope's part of one partition. ``frequency``: chunks per term; ``selective``: numbers of the
+    terms that selected candidates."""
+
+    postings: Postings
+    phrase: Ids
+    frequency: Scores
+    selective: list[int]
+
+
 NO_MATCHES = MatchedChunks(_NO_POSTINGS, NO_IDS)
 
 
@@ -79,59 +93,77 @@ class Lexicon:
         if distinct and scope.size:
             return await self._store.read(lambda c: self._match(c, scope, distinct, phrase))
         none = np.zeros(len(distinct), np.float32)
-        return LexicalMatches(distinct, none, none > 0, 0, 0.0, NO_MATCHES)
+        return LexicalMatches(distinct, none, none > 0, 0, NO_MATCHES)
 
     def _match(
         self, c: apsw.Connection, scope: Scope, terms: tuple[str, ...], phrase: tuple[str, ...]
     ) -> LexicalMatches:
-        document_frequency = np.zeros(len(terms), np.float32)
-        selective = np.zeros(len(terms), np.bool_)
-        parts: list[Postings] = []
-        phrases: list[Ids] = []
         extents = extents_of(c, scope.partition_ids)
-        per_partition = self._postings(c, scope.partition_ids, extents, terms)
-        total, length = sum(extent.chunks for extent in extents), sum(extent.terms for extent in extents)
-        for partition, inside, postings in zip(scope.partitions, scope.ids, per_partition, strict=True):
-            partition_id = partition.row.id
-            all_postings = _flatten(postings)
-            all_postings = all_postings.where(_is_member(all_postings.chunk, partition.live_ids))
-            frequency = _document_frequency(postings, all_postings)
-            document_frequency += frequency
-            selective_terms = _selective_terms(postings, frequency)
-            if not selective_terms:
-                selective_terms = [int(k) for k in np.lexsort((np.arange(len(frequency)), frequency)) if frequency[k]][
-                    :FALLBACK_TERMS
-                ]
-                all_postings = _flatten(
-                    [
-                        self._whole_posting_list(c, partition_id, term, k in selective_terms)
-                        for k, term in enumerate(terms)
-                    ]
-                )
-            selective[selective_terms] = True
-            common = [k for k, count in enumerate(frequency) if k not in selective_terms and count]
-            rescoring = sorted(common, key=lambda k: frequency[k])[:RESCORING_MAX]
-            selected = (
-                all_postings
-                if len(selective_terms) < SELECTIVE_TERMS_MAX
-                else all_postings.where(np.isin(all_postings.term, selective_terms))
+        narrow = [NARROW * len(i) <= len(p.live_ids) for p, i in zip(scope.partitions, scope.ids, strict=True)]
+        per_partition = self._postings(c, scope.partition_ids, extents, narrow, terms)
+        found = [
+            self._match_partition(c, partition, inside, extent, postings, terms, phrase)
+            for partition, inside, extent, postings in zip(
+                scope.partitions, scope.ids, extents, per_partition, strict=True
             )
-            selected = selected.where(_is_member(selected.chunk, inside))
-            more = _concatenate(
-                [self._rescore(c, partition_id, all_postings, postings, terms, selective_terms, k) for k in rescoring]
-            )
-            parts += [selected, more.where(_is_member(more.chunk, inside))]
-            if _may_contain_phrase(frequency[[term in phrase for term in terms]], selective_terms, phrase, selected):
-                ids = _phrase(c, partition_id, phrase)
-                phrases.append(ids[_is_member(ids, inside)])
+        ]
+        selective = np.zeros(len(terms), np.bool_)
+        for each in found:
+            selective[each.selective] = True
         return LexicalMatches(
             terms=terms,
-            document_frequency=document_frequency,
+            document_frequency=np.sum([each.frequency for each in found], axis=0, dtype=np.float32),
             selective=selective,
-            chunks=total,
-            mean_length=length / max(total, 1),
-            token=MatchedChunks(_concatenate(parts), np.sort(np.concatenate([NO_IDS, *phrases]))),
+            chunks=scope.size,
+            token=MatchedChunks(
+                _concatenate([each.postings for each in found]),
+                np.sort(np.concatenate([NO_IDS, *(each.phrase for each in found)])),
+            ),
         )
+
+    def _match_partition(
+        self,
+        c: apsw.Connection,
+        partition: PartitionIndex,
+        inside: Ids,
+        extent: Extent,
+        postings: Sequence[PostingList],
+        terms: tuple[str, ...],
+        phrase: tuple[str, ...],
+    ) -> _PartitionMatches:
+        """Match the scope's part of one partition, ``inside``. Chunks outside it play no part, except for the frequency of a
+        term that is too common to be fetched."""
+        partition_id, share = partition.row.id, len(inside) / max(len(partition.live_ids), 1)
+        in_scope = _flatten(postings)
+        in_scope = in_scope.where(_is_member(in_scope.chunk, inside))
+        common = np.bincount(in_scope.term, in_scope.counts, len(terms)) > _postings_max(len(inside))
+        common |= [p.chunks is None for p in postings]
+        frequency = np.bincount(in_scope.term, minlength=len(terms)).astype(np.float32)
+        for k in [k for k, p in enumerate(postings) if p.chunks is None]:
+            frequency[k] = postings[k].document_frequency * share
+        if common.any():
+            in_scope = in_scope.where(~common[in_scope.term])
+        selective = _rarest(frequency, np.flatnonzero(~common), SELECTIVE_TERMS_MAX)
+        if not selective:
+            selective = _rarest(frequency, np.arange(len(terms)), FALLBACK_TERMS)
+            in_scope = _flatten(
+                [self._whole_posting_list(c, partition_id, t, k in selective) for k, t in enumerate(terms)]
+            )
+            in_scope = in_scope.where(_is_member(in_scope.chunk, inside))
+        others = _rarest(frequency, [k for k in range(len(terms)) if k not in selective], RESCORING_MAX)
+        parts = [
+            in_scope if len(selective) < SELECTIVE_TERMS_MAX else in_scope.where(np.isin(in_scope.term, selective))
+        ]
+        for k in others:
+            more = (
+                self._rescore(c, partition_id, terms, selective, k) if common[k] else in_scope.where(in_scope.term == k)
+            )
+            parts.append(more.where(_is_member(more.chunk, inside)))
+        phrases = NO_IDS
+        if _may_contain_phrase(frequency[[term in phrase for term in terms]], selective, phrase, parts[0]):
+            phrases = _phrase(c, partition_id, phrase)
+            phrases = phrases[_is_member(phrases, inside)]
+        return _PartitionMatches(_concatenate(parts), phrases, frequency, selective)
 
     def _delta(self, c: apsw.Connection, partition_id: int, extent: Extent) -> PostingDelta:
         """Return the terms added since the partition's lists were fetched. A full delta gets a successor, if that can catch up."""
@@ -146,32 +178,44 @@ class Lexicon:
         return delta
 
     def _postings(
-        self, c: apsw.Connection, partition_ids: Sequence[int], extents: Sequence[Extent], terms: tuple[str, ...]
+        self,
+        c: apsw.Connection,
+        partition_ids: Sequence[int],
+        extents: Sequence[Extent],
+        narrow: Sequence[bool],
+        terms: tuple[str, ...],
     ) -> list[list[PostingList]]:
-        """Return the posting list of each term per partition; it may include deleted chunks."""
+        """Return the posting list of each term per partition; it may include deleted chunks. ``narrow``: per partition, True
+        if lists of common terms are needed too."""
         partitions = [
             (partition_id, extent, self._delta(c, partition_id, extent))
             for partition_id, extent in zip(partition_ids, extents, strict=True)
         ]
         found: dict[tuple[int, str], PostingList] = {}
-        missing: list[tuple[int, str, Extent, PostingDelta]] = []
-        for partition_id, extent, delta in partitions:
+        missing: list[tuple[int, str, Extent, PostingDelta, int]] = []
+        for (partition_id, extent, delta), whole in zip(partitions, narrow, strict=True):
+            postings_max = NARROW_POSTINGS_MAX if whole else _postings_max(extent.chunks)
             for term in terms:
                 cached = self._cache.get(partition_id, term, delta)
-                if cached is not None:
+                if cached is not None and not (cached.chunks is None and cached.postings_max < postings_max):
                     found[partition_id, term] = cached
                 else:
-                    missing.append((partition_id, term, extent, delta))
-        fetched = _fetch(c, [(partition_id, term, _postings_max(extent)) for partition_id, term, extent, _ in missing])
-        for (partition_id, term, extent, delta), posting in zip(missing, fetched, strict=True):
+                    missing.append((partition_id, term, extent, delta, postings_max))
+        fetched = _fetch(c, [(partition_id, term, most) for partition_id, term, _, _, most in missing])
+        for (partition_id, term, extent, delta, _), posting in zip(missing, fetched, strict=True):
             found[partition_id, term] = base = posting.up_to(delta, term)
             if (
                 extent.latest >= delta.base
             ):  # else this transaction began before the delta: another thread may have more
                 self._cache.put(partition_id, term, delta, base)
         return [
-            [found[partition_id, term].merged(delta, term, extent.latest) for term in terms]
-            for partition_id, extent, delta in partitions
+            [
+                found[partition_id, term]
+                .merged(delta, term, extent.latest)
+                .limited(NARROW_POSTINGS_MAX if whole else _postings_max(extent.chunks))
+                for term in terms
+            ]
+            for (partition_id, extent, delta), whole in zip(partitions, narrow, strict=True)
         ]
 
     def _whole_posting_list(self, c: apsw.Connection, partition_id: int, term: str, wanted: bool) -> PostingList:
@@ -182,46 +226,34 @@ class Lexicon:
         return PostingList(len(ids), ids, np.ones(len(ids), np.float32), len(ids))
 
     def _rescore(
-        self,
-        c: apsw.Connection,
-        partition_id: int,
-        all_postings: Postings,
-        postings: Sequence[PostingList],
-        terms: tuple[str, ...],
-        selective_terms: list[int],
-        k: int,
+        self, c: apsw.Connection, partition_id: int, terms: tuple[str, ...], selective: Sequence[int], k: int
     ) -> Postings:
         """Return which of the candidates also contain a common term, with count 1."""
-        if postings[k].chunks is not None:
-            return all_postings.where(all_postings.term == k)
-        selected = " OR ".join(f'"{qualified_term(partition_id, terms[f])}"' for f in selective_terms)
+        selected = " OR ".join(f'"{qualified_term(partition_id, terms[f])}"' for f in selective)
         ids = _ids(c, f'"{qualified_term(partition_id, terms[k])}" AND ({selected})')
         return Postings(np.full(len(ids), k, np.int32), ids, np.ones(len(ids), np.float32))
 
 
-def _postings_max(extent: Extent) -> int:
-    """Return how many postings a fetched term may have: more make it too common."""
-    return int(max(COMMON_POSTINGS_MIN, COMMON_SHARE * extent.chunks * 1.5))
+def _postings_max(chunks: int) -> int:
+    """Return how often a term may occur in so many chunks; beyond that it is too common."""
+    return int(max(COMMON_POSTINGS_MIN, COMMON_SHARE * chunks * 1.5))
 
 
 def _fetch(c: apsw.Connection, requests: Sequence[tuple[int, str, int]]) -> list[PostingList]:
-    """Return the posting lists of (partition, term, postings at most), read as one row: each step of SQLite releases and
-    re-acquires the GIL."""
-    most = max((postings_max for _, _, postings_max in requests), default=0)
-    all_postings = [
-        qualified_term(partition_id, term) for partition_id, term, _ in requests if not is_prefix_term(term)
-    ]
-    packed = (
-        orjson.loads(fetch_one(c, _OCCURRENCES, (orjson.dumps(all_postings).decode(), most + 1))[0])
-        if all_postings
-        else {}
-    )
+    """Return the posting lists of (partition, term, postings at most). Lists with one limit are read as one row: each step of
+    SQLite releases and re-acquires the GIL."""
+    packed: dict[str, str | None] = {}
+    for most in {postings_max for _, _, postings_max in requests}:
+        names = [qualified_term(p, term) for p, term, limit in requests if limit == most and not is_prefix_term(term)]
+        if names:
+            packed |= orjson.loads(fetch_one(c, _OCCURRENCES, (orjson.dumps(names).decode(), most + 1))[0])
     for partition_id, term, postings_max in requests:
         if is_prefix_term(term):
             first = qualified_term(partition_id, term)
             packed[first] = fetch_one(c, _PREFIX_OCCURRENCES, (first, first + chr(0x10FFFF), postings_max + 1))[0]
-    names = [qualified_term(partition_id, term) for partition_id, term, _ in requests]
-    return [_posting_list(c, name, packed[name], most) for name, (_, _, most) in zip(names, requests, strict=True)]
+    return [
+        _posting_list(c, name, packed[name], most) for p, term, most in requests for name in [qualified_term(p, term)]
+    ]
 
 
 def _posting_list(c: apsw.Connection, term: str, packed: str | None, postings_max: int) -> PostingList:
@@ -231,23 +263,14 @@ def _posting_list(c: apsw.Connection, term: str, packed: str | None, postings_ma
     if len(occurrences) > postings_max:
         row = c.execute(_CHUNKS_WITH_TERM, (term,)).fetchone()
         document_frequency = int(row[0]) if row else 0
-        return PostingList(document_frequency, None, None, document_frequency)
+        return PostingList(document_frequency, None, None, document_frequency, postings_max)
     ids, counts = np.unique(occurrences, return_counts=True)
     return PostingList(len(ids), ids, counts.astype(np.float32), len(ids))
 
 
-def _document_frequency(postings: Sequence[PostingList], live: Postings) -> Scores:
-    """Return the number of live chunks per term; for a common term, the number at its last count."""
-    counted = np.bincount(live.term, minlength=len(postings)).astype(np.float32)
-    return np.where([p.chunks is None for p in postings], [p.document_frequency for p in postings], counted).astype(
-        np.float32
-    )
-
-
-def _selective_terms(postings: Sequence[PostingList], document_frequency: Scores) -> list[int]:
-    """Return the numbers of the rarest fetched terms, which select candidates."""
-    fetched = [k for k, p in enumerate(postings) if p.chunks is not None and document_frequency[k]]
-    return sorted(fetched, key=lambda k: (document_frequency[k], k))[:SELECTIVE_TERMS_MAX]
+def _rarest(frequency: Scores, among: Ids | Sequence[int], most: int) -> list[int]:
+    """Return the numbers of the rarest terms that occur, rarest first."""
+    return sorted((int(k) for k in among if frequency[k]), key=lambda k: (frequency[k], k))[:most]
 
 
 def _flatten(postings: Sequence[PostingList]) -> Postings:

@@ -19,13 +19,14 @@ class PostingList:
     """Posting list of a term in one partition; may include deleted chunks.
 
     ``chunks``: ascending ids, None for a term too common to be fetched; ``fetched_frequency``: the document frequency when
-    the list was fetched.
+    the list was fetched; ``postings_max``: the number of postings that was too many to fetch, 0 if the list was fetched.
     """
 
     document_frequency: int
     chunks: Ids | None
     counts: NDArray[np.float32] | None
     fetched_frequency: int
+    postings_max: int = 0
 
     def up_to(self, delta: PostingDelta, term: str) -> PostingList:
         """Return the part of the list that is older than ``delta``."""
@@ -35,6 +36,7 @@ class PostingList:
                 None,
                 None,
                 self.fetched_frequency,
+                self.postings_max,
             )
         old = int(np.searchsorted(self.chunks, delta.base, "right"))
         if not old:
@@ -48,9 +50,15 @@ class PostingList:
             return self
         document_frequency = self.document_frequency + len(chunks)
         if self.chunks is None or self.counts is None:
-            return PostingList(document_frequency, None, None, self.fetched_frequency)
+            return PostingList(document_frequency, None, None, self.fetched_frequency, self.postings_max)
         ids, counts = np.concatenate([self.chunks, chunks]), np.concatenate([self.counts, counts])
         return PostingList(document_frequency, ids, counts, self.fetched_frequency)
+
+    def limited(self, postings_max: int) -> PostingList:
+        """Return the list as if it had been fetched with this limit: what a search finds does not depend on the cache."""
+        if self.chunks is None or len(self.chunks) <= postings_max:
+            return self
+        return PostingList(self.document_frequency, None, None, self.fetched_frequency, postings_max)
 
 
 GROWN, GROWN_MIN = 2, 100
