@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from recalld.surfaces.http.models.envelope import Model, Strict
-from recalld.surfaces.http.models.session import Enabled, MemoryPolicy
+from recalld.surfaces.http.models.session import Enabled, MemoryPolicy, Who
 
 
 class AddTargets(Model):
@@ -28,34 +28,36 @@ class UserConfig(Model):
     memory_policy: MemoryPolicy | None = None
 
 
-class AccountBody(Strict):
+class KeyBody(Strict):
+    """How to create the new key. ``seed``: derive it; default: random."""
+
+    seed: str | None = None
+
+
+class NewMember(KeyBody):
+    """A member to create, and its first settings."""
+
+    user_config: UserConfig | None = None
+
+
+class AccountBody(NewMember):
     """An account to create, with its first admin. ``seed``: derive the key from it; default: a random key."""
 
     account_id: str
     admin_user_id: str
-    seed: str | None = None
-    user_config: UserConfig | None = None
 
 
-class UserBody(Strict):
+class UserBody(NewMember):
     """A user to create."""
 
     user_id: str
     role: Literal["user", "admin"] = "user"
-    seed: str | None = None
-    user_config: UserConfig | None = None
 
 
 class RoleBody(Strict):
     """A role: user or admin."""
 
     role: str
-
-
-class KeyBody(Strict):
-    """How to create the new key. ``seed``: derive it; default: random."""
-
-    seed: str | None = None
 
 
 class UsersQuery(Model):
@@ -103,30 +105,24 @@ class AccountDeleted(Model):
     task_id: str
 
 
-class UserCreated(Model):
+class UserCreated(Who):
     """A user. The key is not shown again; trusted mode has no key to show."""
 
-    account_id: str
-    user_id: str
     user_key: str | None = None
 
 
-class UserShown(Model):
+class UserShown(Who):
     """A user of an account. ``key_prefix``: the beginning of the key, to recognise it."""
 
-    account_id: str
-    user_id: str
     role: str
     created_at: str
     key_prefix: str
     status: Literal["active", "deleting"]
 
 
-class UserDeleted(Model):
+class UserDeleted(Who):
     """A user whose key no longer works. A background task removes the rest."""
 
-    account_id: str
-    user_id: str
     status: Literal["deleting"]
     task_id: str
 
@@ -157,19 +153,14 @@ class AccountSettings(Model):
     overrides: dict[str, Any]
 
 
-class UserSettings(Model):
+class UserSettings(Who):
     """The settings of a user."""
 
-    account_id: str
-    user_id: str
     memory_policy: dict[str, Any] | None
 
 
-class LocationsBody(Strict):
+class LocationsBody(Strict, AddTargets):
     """Locations to set. Null restores the default."""
-
-    resource_uri: str | None = None
-    skill_uri: str | None = None
 
 
 class Effective(Model):

@@ -39,6 +39,13 @@ class Strict(TelemetryBody):
     model_config = ConfigDict(extra="forbid")
 
 
+class WaitingBody(Strict):
+    """A body that may wait for background work, at most ``timeout`` seconds."""
+
+    wait: bool = False
+    timeout: float | None = Field(None, ge=0)
+
+
 class TelemetrySummary(Model):
     """The duration and outcome of a request."""
 

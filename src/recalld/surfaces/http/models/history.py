@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from recalld.surfaces.http.models.envelope import WHOLE_MAX, Model, Strict
+from recalld.surfaces.http.models.envelope import WHOLE_MAX, Model, Strict, WaitingBody
+from recalld.surfaces.http.models.tree import Moved, UriQuery
 
 Op = Literal[
     "create",
@@ -38,18 +39,23 @@ class LogQuery(Model):
     actor: str = Field("", description="only changes by this user")
 
 
-class LogEntryShown(Model):
-    """A change. ``commit``: the seq shared by all changes of one commit; ``sentence``: the abstract of a memory."""
+class ChangeShown(Model):
+    """A change. ``seq`` numbers it."""
 
     seq: int
-    commit: int
     at: str
     actor: str
     op: str
     uri: str
+    cause: str
+
+
+class LogEntryShown(ChangeShown):
+    """A change. ``commit``: the seq shared by all changes of one commit; ``sentence``: the abstract of a memory."""
+
+    commit: int
     before: str
     after: str
-    cause: str
     from_: str | None = Field(None, alias="from", description="the former address of a moved entry")
     sentence: str | None = None
 
@@ -61,7 +67,7 @@ class LogResult(Model):
     next: int | None
 
 
-class UndoBody(Strict):
+class UndoBody(WaitingBody):
     """What to undo. Default: the caller's last change."""
 
     seq: int | None = Field(None, ge=1, description="the commit of this log entry")
@@ -71,14 +77,6 @@ class UndoBody(Strict):
     archive_uri: str = Field("", max_length=8192, description="the memories extracted from this archive of a session")
     dry_run: bool = Field(False, description="only return the plan")
     wait: bool = Field(False, description="wait until the restored entries are indexed")
-    timeout: float | None = Field(None, ge=0)
-
-
-class Moved(Model):
-    """A moved subtree."""
-
-    from_: str = Field(alias="from")
-    to: str
 
 
 class UnchangedResult(Model):
@@ -118,25 +116,18 @@ class PurgeResult(Model):
     free_bytes: int | None
 
 
-class HistoryQuery(Model):
+class HistoryQuery(UriQuery):
     """A file whose versions to list."""
 
-    uri: str
     before: int = Field(0, ge=0, le=WHOLE_MAX, description="only versions with a smaller seq; 0 = from the newest")
     limit: int = Field(100, ge=1, le=1000)
 
 
-class VersionShown(Model):
+class VersionShown(ChangeShown):
     """What a file held from entry ``seq`` on. ``hash`` null: it was removed; ``kept``: the content can still be read."""
 
-    seq: int
-    at: str
-    actor: str
-    op: str
-    uri: str
     hash: str | None
     size: int
-    cause: str
     kept: bool
 
 
@@ -148,10 +139,9 @@ class HistoryResult(Model):
     next: int | None
 
 
-class ContentDiffQuery(Model):
+class ContentDiffQuery(UriQuery):
     """Two points in time: log positions, times (``2026-05-01T10:00Z``) or ages (``10m``)."""
 
-    uri: str
     from_: str = Field(alias="from", min_length=1)
     to: str = Field("", description='"" = now')
     raw: bool = Field(False, description="include the trailer of a memory")

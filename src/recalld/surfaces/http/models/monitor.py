@@ -8,6 +8,7 @@ from pydantic import Field
 
 from recalld.rules.memory_stats import CATEGORIES
 from recalld.surfaces.http.models.envelope import Model
+from recalld.surfaces.http.models.session import UsedResult
 
 if TYPE_CHECKING:
     Category = str
@@ -64,14 +65,11 @@ class MemoriesResult(Model):
     staleness: Staleness
 
 
-class SessionFigures(Model):
+class SessionFigures(UsedResult):
     """Figures of a session."""
 
-    session_id: str
     total_turns: int
     memories_extracted: int
-    contexts_used: int
-    skills_used: int
 
 
 class ScrollQuery(Model):

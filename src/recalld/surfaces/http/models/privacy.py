@@ -17,12 +17,8 @@ class PrivacyBody(Strict):
     labels: dict[str, str] | list[str] | None = None
 
 
-class PrivacyPatch(Strict):
+class PrivacyPatch(PrivacyBody):
     """Values of some fields. The other fields keep theirs."""
-
-    values: dict[str, Any]
-    change_reason: str = ""
-    labels: dict[str, str] | list[str] | None = None
 
 
 class SelectorBody(Strict):
@@ -52,11 +48,16 @@ class PrivacyFieldResult(Model):
     reference: str
 
 
-class PrivacyFieldsResult(Model):
-    """The fields of a document."""
+class PrivacyPlace(Model):
+    """The document that a result is about."""
 
     category: str
     target_key: str
+
+
+class PrivacyFieldsResult(PrivacyPlace):
+    """The fields of a document."""
+
     version: int
     fields: list[PrivacyFieldResult]
 
@@ -74,11 +75,9 @@ class PrivacyTreeResult(Model):
     categories: list[PrivacyCategoryResult]
 
 
-class PrivacyRemovedResult(Model):
+class PrivacyRemovedResult(PrivacyPlace):
     """What was deleted: a field (``version`` is the first one without it), or a document."""
 
-    category: str
-    target_key: str
     field: str | None
     version: int | None
     deleted: bool
@@ -90,11 +89,9 @@ class ActivateBody(Strict):
     version: StrictInt = Field(ge=1, le=9_999)
 
 
-class PrivacyMetaResult(Model):
+class PrivacyMetaResult(PrivacyPlace):
     """Metadata of a document."""
 
-    category: str
-    target_key: str
     active_version: int
     latest_version: int
     labels: dict[str, str] | list[str] | None
@@ -120,10 +117,8 @@ class PrivacyResult(Model):
     values: dict[str, Any]
 
 
-class PrivacyValueResult(PrivacyFieldResult):
+class PrivacyValueResult(PrivacyFieldResult, PrivacyPlace):
     """A field, with its value if requested."""
 
-    category: str
-    target_key: str
     version: int
     value: Any = None

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from recalld.surfaces.http.models.envelope import Model, Strict, TelemetryBody
+from recalld.surfaces.http.models.envelope import Model, TelemetryBody, WaitingBody
 
 
-class AddBody(Strict):
+class AddBody(WaitingBody):
     """A resource to import: an upload (``temp_file_id``) or a source to fetch (``path``)."""
 
     path: str | None = None
@@ -19,8 +19,6 @@ class AddBody(Strict):
     create_parent: bool = False
     reason: str = ""
     instruction: str = ""
-    wait: bool = False
-    timeout: float | None = Field(None, ge=0)
     strict: bool = False
     source_name: str | None = None
     ignore_dirs: str | list[str] | None = None

@@ -83,20 +83,25 @@ class FindBody(Strict):
     level: Levels | None = None
 
 
-class ContextFields(Model):
-    """The fields of ``mode=context``."""
+class BlockFields(Model):
+    """What shapes a context block."""
 
     query_expansion: Literal["off", "auto"] = "auto"
-    max_tokens: int = Field(1600, ge=64, le=32_000)
     quotas: dict[Category, Annotated[int, Field(ge=0, le=1000)]] | None = None
     purpose: Literal["chat", "coding"] | None = None
     detail: Detail | dict[PenaltyCategory, PinnedDetail] | None = None
-    dedup_turns: int = Field(0, ge=0, le=100)
     exclude_uris: list[str] = Field(default_factory=list, max_length=200)
     peer_scope: Literal["all", "actor"] = "all"
     other_peer_penalty: float | dict[PenaltyCategory, float] | None = None
     rewrite: bool | Literal["auto"] = False
     rewrite_max_bullets: int = Field(6, ge=1, le=20)
+
+
+class ContextFields(BlockFields):
+    """The fields of ``mode=context``."""
+
+    max_tokens: int = Field(1600, ge=64, le=32_000)
+    dedup_turns: int = Field(0, ge=0, le=100)
 
 
 class SearchBody(FindBody, ContextFields):
@@ -106,26 +111,17 @@ class SearchBody(FindBody, ContextFields):
     mode: Literal["list", "context"] = "list"
 
 
-class RecallBody(Strict):
+class RecallBody(Strict, BlockFields):
     """The older form of a request for a context block."""
 
     query: str
-    quotas: dict[Category, Annotated[int, Field(ge=0, le=1000)]] | None = None
     max_chars: int = Field(6500, ge=1, le=1_000_000)
     min_score: float = Field(0.1, allow_inf_nan=False)
-    peer_scope: Literal["all", "actor"] = "all"
-    other_peer_penalty: float | dict[PenaltyCategory, float] | None = None
     render: bool | Literal["full", "compact"] = True
     session_id: str | None = None
-    query_expansion: Literal["off", "auto"] = "auto"
     max_tokens: int | None = Field(None, ge=64, le=32_000)
-    purpose: Literal["chat", "coding"] | None = None
-    detail: Detail | dict[PenaltyCategory, PinnedDetail] | None = None
     score_threshold: float | None = Field(None, allow_inf_nan=False)
     dedup_turns: int | None = Field(None, ge=0, le=100)
-    exclude_uris: list[str] = Field(default_factory=list, max_length=200)
-    rewrite: bool | Literal["auto"] = False
-    rewrite_max_bullets: int = Field(6, ge=1, le=20)
 
 
 class GrepBody(TelemetryBody):

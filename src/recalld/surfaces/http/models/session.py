@@ -179,22 +179,24 @@ class Who(Model):
     user_id: str
 
 
-class SessionCreated(Model):
-    """A new session."""
+class SessionRef(Model):
+    """A session."""
 
     session_id: str
-    uri: str
-    user: Who
-    auto_commit_policy: AutoCommitPolicy | None
-    memory_extraction_config: ExtractionConfig
 
 
-class SessionConfigured(Model):
+class SessionConfigured(SessionRef):
     """The settings of a session after the change."""
 
-    session_id: str
     auto_commit_policy: AutoCommitPolicy | None
     memory_extraction_config: ExtractionConfig
+
+
+class SessionCreated(SessionConfigured):
+    """A new session."""
+
+    uri: str
+    user: Who
 
 
 class Extracted(Model):
@@ -205,21 +207,19 @@ class Extracted(Model):
     abstract: str
 
 
-class SessionListed(Model):
+class SessionListed(SessionRef):
     """A session in a list."""
 
-    session_id: str
     uri: str
     is_dir: bool
     mod_time: str
 
 
-class SessionMeta(Model):
+class SessionMeta(SessionRef):
     """The state of a session."""
 
     model_config = ConfigDict(extra="allow")
 
-    session_id: str
     uri: str
     user: Who
     created_at: str
@@ -233,10 +233,9 @@ class SessionMeta(Model):
     memory_extraction_config: dict[str, Any]
 
 
-class AppendResult(Model):
+class AppendResult(SessionRef):
     """A session after an append. ``added`` (batch only) is smaller than the number of messages if some were there already."""
 
-    session_id: str
     message_count: int
     pending_tokens: int
     added: int | None = None
@@ -244,10 +243,9 @@ class AppendResult(Model):
     """Values of ``created_at`` that are not times; these messages got the server's time."""
 
 
-class CommitResult(Model):
+class CommitResult(SessionRef):
     """The result of a commit. For ``status`` skipped, ``reason`` says why."""
 
-    session_id: str
     status: Literal["accepted", "skipped"]
     task_id: str | None
     archive_uri: str | None
@@ -288,10 +286,8 @@ class ArchiveResult(Model):
     messages: list[dict[str, Any]]
 
 
-class SessionDeleted(Model):
+class SessionDeleted(SessionRef):
     """A deleted session."""
-
-    session_id: str
 
 
 class OutputsQuery(Model):
@@ -351,10 +347,9 @@ class OutputMatches(Model):
     matches: list[OutputMatch]
 
 
-class UsedResult(Model):
+class UsedResult(SessionRef):
     """The session's totals."""
 
-    session_id: str
     contexts_used: int
     skills_used: int
 

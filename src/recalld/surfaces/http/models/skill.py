@@ -6,33 +6,36 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from recalld.surfaces.http.models.envelope import Model, Strict
+from recalld.surfaces.http.models.envelope import Model, Strict, WaitingBody
 from recalld.surfaces.http.models.search import Levels
 from recalld.surfaces.http.models.tree import QueueStatus
 
 LIMIT_MAX = 1_000
 
 
-class SkillBody(Strict):
+class SkillBody(WaitingBody):
     """A skill: ``data`` is the text of a ``SKILL.md`` or an object with the same contents, ``temp_file_id`` an upload with other
     files. Of an upload with several skills, ``skills`` names those to store; ``list_only`` lists them and stores nothing.
     """
 
     data: str | dict[str, Any] | None = None
     temp_file_id: str | None = None
-    wait: bool = False
-    timeout: float | None = Field(None, ge=0)
     source_metadata: dict[str, Any] | None = None
     target_uri: str | None = None
     skills: list[str] | None = Field(None, max_length=100)
     list_only: bool = False
 
 
-class SkillsQuery(Model):
+class SkillPlaceQuery(Model):
+    """The directory of the skill."""
+
+    target_uri: str | None = None
+
+
+class SkillsQuery(SkillPlaceQuery):
     """Which skills to list."""
 
     node_limit: int = Field(1_000, ge=1, le=10_000)
-    target_uri: str | None = None
 
 
 class SkillsFindBody(Strict):
@@ -55,10 +58,9 @@ class SkillCheckBody(Strict):
     target_uri: str | None = None
 
 
-class SkillQuery(Model):
+class SkillQuery(SkillPlaceQuery):
     """What to return of a skill."""
 
-    target_uri: str | None = None
     include_content: bool | None = None
     include_files: bool = True
     include_integrity: bool = False
@@ -66,19 +68,18 @@ class SkillQuery(Model):
     level: int | None = Field(None, ge=0, le=2)
 
 
-class SkillPlaceQuery(Model):
-    """The directory of the skill."""
+class SkillPlace(Model):
+    """A skill and where it is."""
 
-    target_uri: str | None = None
+    name: str
+    uri: str
+    root_uri: str
 
 
-class SkillStoredResult(Model):
+class SkillStoredResult(SkillPlace):
     """A stored skill."""
 
     status: Literal["success"]
-    root_uri: str
-    uri: str
-    name: str
     auxiliary_files: int
     action: Literal["update"] | None = None
     task_id: str | None = None
@@ -103,13 +104,10 @@ class SkillsOffered(Model):
     task_id: str | None = None
 
 
-class SkillSummary(Model):
+class SkillSummary(SkillPlace):
     """A skill in a list."""
 
     type: Literal["skill"]
-    name: str
-    uri: str
-    root_uri: str
     skill_md_uri: str
     description: str
     tags: list[str]
@@ -125,22 +123,24 @@ class SkillFound(SkillSummary):
     abstract: str
 
 
-class SkillsResult(Model):
+class SkillRoots(Model):
+    """The searched directories of skills, and how many skills there are."""
+
+    root_uris: list[str] | None = None
+    root_uri: str | None = None
+    total: int
+
+
+class SkillsResult(SkillRoots):
     """Skills, the caller's own before the agents'."""
 
-    root_uris: list[str] | None = None
-    root_uri: str | None = None
     skills: list[SkillSummary]
-    total: int
 
 
-class SkillsFoundResult(Model):
+class SkillsFoundResult(SkillRoots):
     """Found skills, best first."""
 
-    root_uris: list[str] | None = None
-    root_uri: str | None = None
     skills: list[SkillFound]
-    total: int
 
 
 class SkillFileResult(Model):
@@ -169,12 +169,9 @@ class SkillResult(SkillSummary):
     source: dict[str, Any] | None = None
 
 
-class SkillDeletedResult(Model):
+class SkillDeletedResult(SkillPlace):
     """A deleted skill."""
 
-    name: str
-    uri: str
-    root_uri: str
     estimated_deleted_count: int
     privacy_deleted: bool
 

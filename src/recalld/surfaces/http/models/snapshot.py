@@ -13,22 +13,32 @@ _REFERENCE = "a branch, HEAD, or an oid or its first 4 or more characters"
 _PATHS = f"may be repeated, up to {PATHS_MAX} times: only what is at or below one of these"
 
 
-class CommitBody(Strict):
-    """A snapshot to record."""
+class RecordBody(Strict):
+    """What a snapshot is recorded with."""
 
-    message: str
-    paths: list[str] | None = Field(None, description="record only what is at or below these")
     branch: str = "main"
     author_name: str | None = None
     author_email: str | None = None
 
 
-class LogQuery(Model):
-    """Which snapshots to list."""
+class CommitBody(RecordBody):
+    """A snapshot to record."""
+
+    message: str
+    paths: list[str] | None = Field(None, description="record only what is at or below these")
+
+
+class PageQuery(Model):
+    """A page of the snapshots of a branch."""
 
     branch: str = "main"
     limit: int = Field(20, ge=1, le=500)
     before: str = Field("", description="only snapshots before this oid: the last of the previous page")
+
+
+class LogQuery(PageQuery):
+    """Which snapshots to list."""
+
     paths: str | None = Field(None, description=_PATHS)
 
 
@@ -40,42 +50,39 @@ class ShowQuery(Model):
     raw: bool = Field(True, description="false: without the trailer of a memory")
 
 
-class DiffQuery(Model):
-    """A file, and two snapshots to compare it in."""
-
-    path: str
-    from_: str | None = Field(None, alias="from", description=f"{_REFERENCE}; default: the one before `to`")
-    to: str = Field(description=_REFERENCE)
-    raw: bool = Field(True, description="false: without the trailer of a memory")
-
-
-class DiffPathsQuery(Model):
+class PairQuery(Model):
     """Two snapshots to compare."""
 
     from_: str | None = Field(None, alias="from", description=f"{_REFERENCE}; default: the one before `to`")
     to: str = Field(description=_REFERENCE)
+
+
+class DiffQuery(PairQuery):
+    """A file, and two snapshots to compare it in."""
+
+    path: str
+    raw: bool = Field(True, description="false: without the trailer of a memory")
+
+
+class DiffPathsQuery(PairQuery):
+    """Two snapshots to compare."""
+
     paths: str | None = Field(None, description=_PATHS)
 
 
-class VersionsQuery(Model):
+class VersionsQuery(PageQuery):
     """A file whose versions to list."""
 
     path: str
-    branch: str = "main"
-    limit: int = Field(20, ge=1, le=500)
-    before: str = Field("", description="only snapshots before this oid: the last of the previous page")
 
 
-class RestoreBody(Strict):
+class RestoreBody(RecordBody):
     """A snapshot to restore."""
 
     source_commit: str = Field(description=_REFERENCE)
     project_dir: str | None = Field(None, description="restore only what is at or below this")
-    branch: str = "main"
     dry_run: bool = False
     message: str | None = None
-    author_name: str | None = None
-    author_email: str | None = None
 
 
 class IgnoreBody(Strict):
@@ -113,12 +120,17 @@ class CommitResult(Model):
     ignored: int
 
 
-class DiffResult(Model):
+class PairResult(Model):
+    """Two compared snapshots."""
+
+    from_commit: str | None
+    to_commit: str
+
+
+class DiffResult(PairResult):
     """How a file differs."""
 
     path: str
-    from_commit: str | None
-    to_commit: str
     change_type: Literal["added", "deleted", "modified", "unchanged"]
     diff_text: str
 
@@ -132,11 +144,9 @@ class PathChange(Model):
     new_oid: str | None
 
 
-class DiffPathsResult(Model):
+class DiffPathsResult(PairResult):
     """The paths that differ between two snapshots."""
 
-    from_commit: str | None
-    to_commit: str
     paths: list[PathChange]
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from recalld.surfaces.http.models.envelope import WHOLE_MAX, Model, Strict, TelemetryBody
+from recalld.surfaces.http.models.envelope import WHOLE_MAX, Model, Strict, TelemetryBody, WaitingBody
 
 LISTED_MAX = 100_000
 
@@ -17,47 +17,43 @@ class UriQuery(Model):
     uri: str
 
 
-class LsQuery(Model):
-    """How to list a directory. ``recursive`` lists three levels."""
+class ListQuery(UriQuery):
+    """What to list of each entry, and how many."""
 
-    uri: str
-    simple: bool = Field(False, description="addresses only")
-    recursive: bool = False
     output: Literal["agent", "original"] = "agent"
     abs_limit: int = Field(256, ge=0, description="largest number of characters of an abstract")
     show_all_hidden: bool = False
     node_limit: int = Field(1000, ge=1, le=LISTED_MAX)
     limit: int | None = Field(None, ge=1, le=LISTED_MAX, description="the same as node_limit; takes precedence")
+
+
+class LsQuery(ListQuery):
+    """How to list a directory. ``recursive`` lists three levels."""
+
+    simple: bool = Field(False, description="addresses only")
+    recursive: bool = False
     sort_by: Literal["name", "mtime"] | None = None
     sort_order: Literal["asc", "desc"] = "asc"
 
 
-class TreeQuery(Model):
+class TreeQuery(ListQuery):
     """How to list a subtree."""
 
-    uri: str
-    output: Literal["agent", "original"] = "agent"
-    abs_limit: int = Field(256, ge=0)
-    show_all_hidden: bool = False
-    node_limit: int = Field(1000, ge=1, le=LISTED_MAX)
-    limit: int | None = Field(None, ge=1, le=LISTED_MAX)
     level_limit: int = Field(3, ge=1, le=64)
 
 
-class ReadQuery(Model):
+class ReadQuery(UriQuery):
     """Which lines of a file to read."""
 
-    uri: str
     offset: int = Field(0, ge=0, le=WHOLE_MAX, description="first line, from 0")
     limit: int = Field(-1, ge=-1, description="number of lines, -1 = all")
     raw: bool = Field(False, description="include the trailer of a memory")
     at: str = Field("", description='as of this log position, time or age (10m); "" = now')
 
 
-class RmQuery(Model):
+class RmQuery(UriQuery):
     """What to remove."""
 
-    uri: str
     recursive: bool = False
     wait: bool = False
     timeout: float | None = Field(None, ge=0)
@@ -83,7 +79,7 @@ class CpBody(MvBody):
     recursive: bool = False
 
 
-class WriteBody(Strict):
+class WriteBody(WaitingBody):
     """A file to write."""
 
     uri: str
@@ -92,8 +88,6 @@ class WriteBody(Strict):
     if_version: int | None = Field(
         None, ge=0, description="replace only this version (fs/stat: meta.version; 0: only a missing file), else 409"
     )
-    wait: bool = False
-    timeout: float | None = Field(None, ge=0)
     processing_mode: Literal["semantic_and_vectors", "vectors_only"] = "semantic_and_vectors"
 
 
@@ -117,47 +111,49 @@ class BatchBody(Strict):
     timeout: float | None = Field(None, ge=0)
 
 
-class Listed(Model):
-    """An entry, in the form for agents."""
+class UriResult(Model):
+    """An address."""
 
     uri: str
+
+
+class EntryShown(Model):
+    """What every entry has."""
+
     size: int
     isDir: bool
     modTime: str
+
+
+class Listed(EntryShown):
+    """An entry, in the form for agents."""
+
+    uri: str
     abstract: str
     rel_path: str | None = None
 
 
-class ListedOriginal(Model):
-    """An entry, in OpenViking's original form."""
+class OriginalEntry(EntryShown):
+    """An entry as a file system shows it."""
 
     name: str
-    size: int
     mode: int
-    modTime: str
-    isDir: bool
+
+
+class ListedOriginal(OriginalEntry):
+    """An entry, in OpenViking's original form."""
+
     uri: str
     rel_path: str | None = None
     abstract: str | None = None
 
 
-class Stat(Model):
+class Stat(OriginalEntry):
     """Metadata of an entry. ``count``: the number of searchable chunks below a directory."""
 
-    name: str
-    size: int
-    mode: int
-    modTime: str
-    isDir: bool
     isLocked: bool
     meta: dict[str, Any] = {}
     count: int | None = None
-
-
-class UriResult(Model):
-    """The address that was created."""
-
-    uri: str
 
 
 class QueueStatus(Model):
@@ -169,10 +165,9 @@ class QueueStatus(Model):
     errors: list[dict[str, Any]]
 
 
-class Removed(Model):
+class Removed(UriResult):
     """The result of a removal."""
 
-    uri: str
     estimated_deleted_count: int
     semantic_root_uri: str | None = None
     semantic_status: str | None = None
@@ -195,10 +190,9 @@ class Copied(Moved):
     copied_count: int
 
 
-class WriteResult(Model):
+class WriteResult(UriResult):
     """The result of a write. A status is queued, complete, failed, skipped or deferred."""
 
-    uri: str
     root_uri: str
     context_type: str
     mode: str

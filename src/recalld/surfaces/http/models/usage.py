@@ -13,26 +13,22 @@ class UsageQuery(Model):
     days: int = Field(7, ge=1, le=366)
 
 
-class UsageRow(Model):
-    """Calls to one provider on one day for one purpose. ``refused``: calls not made because the budget was used up."""
+class UsageTotal(Model):
+    """Calls and tokens. ``refused``: calls not made because the budget was used up."""
+
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    refused: int
+
+
+class UsageRow(UsageTotal):
+    """Calls to one provider on one day for one purpose."""
 
     day: str
     account_id: str
     provider: str
     operation: str
-    calls: int
-    tokens_in: int
-    tokens_out: int
-    refused: int
-
-
-class UsageTotal(Model):
-    """The sums of all rows."""
-
-    calls: int
-    tokens_in: int
-    tokens_out: int
-    refused: int
 
 
 class ProviderBudget(Model):
