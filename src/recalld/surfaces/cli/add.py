@@ -90,7 +90,7 @@ def add(
         done = {**done, **(task.get("result") or {}), "vectors": call.client.vectors()}
     call.answer(
         done,
-        lambda: _show(done, skipped, wait=wait, verbose=verbose),
+        lambda _: _show(done, skipped, wait=wait, verbose=verbose),
         skipped=[{"path": p, "why": w} for p, w in skipped],
     )
 
@@ -139,7 +139,7 @@ def _estimate(call: Call, local: Path, include: Sequence[str], exclude: Sequence
     else:
         found = estimated_cost(call, local, local.name)
     none = "no language model is configured: this import costs nothing"
-    call.answer(found or {"tokens": 0}, lambda: show_cost(found) if found is not None else echo(none))
+    call.answer(found or {"tokens": 0}, lambda _: show_cost(found) if found is not None else echo(none))
 
 
 def _check_there(local: Path) -> None:

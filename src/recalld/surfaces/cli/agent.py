@@ -46,13 +46,18 @@ def install(
         files = [put(part, part.path) for part in parts if part.path is not None]
         if not files:
             raise Invalid(f"where {name} keeps its settings is not known", remedy="leave out --write to see them")
-        call.answer([_done(file) for file in files], lambda: _tell(files, chosen))
+        done = [
+            {"path": str(f.path), "changed": f.changed, "backup": str(f.backup) if f.backup else None} for f in files
+        ]
+        call.answer(done, lambda _: _tell(files, chosen))
         return
     hidden = replace(server, api_key=HIDDEN) if server.api_key and not show_key else server
     parts = _parts(chosen, hidden, only)
     env = environment(hidden) if any(part.kind == "plugin" for part in parts) else {}
-    result = {"agent": name, "files": [_file(part) for part in parts], "environment": env}
-    call.answer(result, lambda: _show(parts, env, chosen))
+    call.answer(
+        {"agent": name, "files": [{**_place(part), "content": shown(part)} for part in parts], "environment": env},
+        lambda _: _show(parts, env, chosen),
+    )
 
 
 @app.command(
@@ -73,11 +78,16 @@ def check(call: Call, name: NameArgument) -> None:
         done.append(step)
         if not call.as_json:
             _say_step(step)
-    settings = [_known(part) for part in chosen.parts(server)]
+    # The agent may have its settings elsewhere, so a missing file is not a failure.
+    settings = [
+        {**_place(part), "installed": part.path is not None and holds(part, part.path)} for part in chosen.parts(server)
+    ]
     failed = next((step.exit for step in done if not step.ok), 0)
     results = [{"step": s.name, "ok": s.ok, "says": s.says, "remedy": s.remedy or None} for s in done]
-    result = {"agent": name, "passed": not failed, "steps": results, "settings": settings}
-    call.answer(result, lambda: _say_settings(settings, chosen))
+    call.answer(
+        {"agent": name, "passed": not failed, "steps": results, "settings": settings},
+        lambda _: _say_settings(settings, chosen),
+    )
     if failed:
         raise typer.Exit(failed)
 
@@ -95,18 +105,8 @@ def _parts(chosen: Agent, server: Server, only: str) -> list[Part]:
     return parts
 
 
-def _known(part: Part) -> dict[str, Any]:
-    """Whether a file has the settings. The agent may have them elsewhere, so a missing one is not a failure."""
-    there = part.path is not None and holds(part, part.path)
-    return {"kind": part.kind, "path": str(part.path) if part.path else None, "installed": there}
-
-
-def _file(part: Part) -> dict[str, Any]:
-    return {"kind": part.kind, "path": str(part.path) if part.path else None, "content": shown(part)}
-
-
-def _done(file: Put) -> dict[str, Any]:
-    return {"path": str(file.path), "changed": file.changed, "backup": str(file.backup) if file.backup else None}
+def _place(part: Part) -> dict[str, Any]:
+    return {"kind": part.kind, "path": str(part.path) if part.path else None}
 
 
 def _tell(files: list[Put], chosen: Agent) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,10 +30,10 @@ def ls(
     reverse: Annotated[bool, typer.Option(help="Descending order (with --sort).")] = False,
 ) -> None:
     """List a directory."""
-    entries = call.client.ls(
-        uri, limit=limit, hidden=hidden, recursive=recursive, sort_by=sort or None, descending=reverse
+    call.answer(
+        call.client.ls(uri, limit=limit, hidden=hidden, recursive=recursive, sort_by=sort or None, descending=reverse),
+        lambda entries: show_entries(entries, long=long, nested=recursive),
     )
-    call.answer(entries, lambda: show_entries(entries, long=long, nested=recursive))
 
 
 @app.command()
@@ -46,16 +46,17 @@ def tree(
     limit: LimitOption = 1000,
 ) -> None:
     """Show everything below an address, with abstracts."""
-    entries = call.client.tree(uri, depth=depth, limit=limit, hidden=hidden)
-    call.answer(entries, lambda: show_entries(entries, nested=True))
+    call.answer(
+        call.client.tree(uri, depth=depth, limit=limit, hidden=hidden),
+        lambda entries: show_entries(entries, nested=True),
+    )
 
 
 @app.command()
 @with_client
 def stat(call: Call, uri: UriArgument) -> None:
     """Show the metadata of an entry."""
-    facts = call.client.stat(uri)
-    call.answer(facts, lambda: show_facts(facts))
+    call.answer(call.client.stat(uri), show_facts)
 
 
 @app.command()
@@ -68,8 +69,10 @@ def read(
     raw: Annotated[bool, typer.Option("--raw", help="Include the fields of a memory.")] = False,
 ) -> None:
     """Print a file."""
-    text = call.client.read(uri, offset=offset, limit=limit, raw=raw)
-    call.answer(text, lambda: print(text, end="" if text.endswith("\n") else "\n"))
+    call.answer(
+        call.client.read(uri, offset=offset, limit=limit, raw=raw),
+        lambda text: print(text, end="" if text.endswith("\n") else "\n"),
+    )
 
 
 @app.command()
@@ -78,16 +81,14 @@ def abstract(call: Call, uri: UriArgument) -> None:
     """Print the abstract (L0) of a directory."""
     if not call.client.stat(uri).get("isDir"):
         raise Invalid(f"{uri} is a file, and abstracts are of directories", remedy=f"recalld read {uri}")
-    text = call.client.abstract(uri)
-    call.answer(text, lambda: print(text))
+    call.answer(call.client.abstract(uri), print)
 
 
 @app.command()
 @with_client
 def overview(call: Call, uri: UriArgument) -> None:
     """Print the overview (L1) of a directory."""
-    text = call.client.overview(uri)
-    call.answer(text, lambda: print(text))
+    call.answer(call.client.overview(uri), print)
 
 
 @app.command(epilog='Example: recalld grep "retry_after" -u viking://resources/docs -i')
@@ -102,14 +103,15 @@ def grep(
     depth: Annotated[int, typer.Option("--depth", "-L", help="Levels.")] = 10,
 ) -> None:
     """Find lines by regular expression."""
-    found = call.client.grep(pattern, uri, exclude=exclude, ignore_case=ignore_case, limit=limit, depth=depth)
 
-    def show() -> None:
+    def show(found: dict[str, Any]) -> None:
         for match in found["matches"]:
             print(style(f"{match['uri']}", "cyan") + style(f":{match['line']}: {match['content']}"))
         note(f"{found['count']} in {found.get('files_scanned', '?')} files")
 
-    call.answer(found, show)
+    call.answer(
+        call.client.grep(pattern, uri, exclude=exclude, ignore_case=ignore_case, limit=limit, depth=depth), show
+    )
 
 
 @app.command(epilog='Example: recalld glob "**/*.md" -u viking://resources')
@@ -121,5 +123,7 @@ def glob(
     limit: LimitOption = 256,
 ) -> None:
     """Find entries by path."""
-    uris = call.client.glob(pattern, uri, limit=limit)
-    call.answer(uris, lambda: print("\n".join(uris)) if uris else note("nothing matched"))
+    call.answer(
+        call.client.glob(pattern, uri, limit=limit),
+        lambda uris: print("\n".join(uris)) if uris else note("nothing matched"),
+    )

@@ -26,8 +26,9 @@ _STARS = "**********"
 @with_client
 def show(call: Call, config: FileOption = None) -> None:
     """Print every setting as a server started here would use it. Secrets are masked."""
-    settings = _hidden(json.loads(load_config(config).model_dump_json()))
-    call.answer(settings, lambda: print("\n".join(_toml(settings))))
+    call.answer(
+        _hidden(json.loads(load_config(config).model_dump_json())), lambda settings: print("\n".join(_toml(settings)))
+    )
 
 
 @app.command()
@@ -35,8 +36,10 @@ def show(call: Call, config: FileOption = None) -> None:
 def path(call: Call, config: FileOption = None) -> None:
     """Print the settings file, and whether it exists."""
     chosen = (config or Path("recalld.toml")).resolve()
-    facts = {"path": str(chosen), "exists": chosen.is_file(), "data": str(load_config(config).folder)}
-    call.answer(facts, lambda: echo(f"{chosen}" + ("" if facts["exists"] else "  (not there: defaults apply)")))
+    call.answer(
+        {"path": str(chosen), "exists": chosen.is_file(), "data": str(load_config(config).folder)},
+        lambda facts: echo(f"{chosen}" + ("" if facts["exists"] else "  (not there: defaults apply)")),
+    )
 
 
 def _hidden(settings: dict[str, Any]) -> dict[str, Any]:

@@ -34,8 +34,7 @@ def doctor(
     with on_stderr():
         findings = examine(load_config(config, data=data), call.client)
     failed = any(finding.level == FAIL for finding in findings)
-    result = {"healthy": not failed, "checks": [asdict(finding) for finding in findings]}
-    call.answer(result, lambda: _show(findings))
+    call.answer({"healthy": not failed, "checks": [asdict(finding) for finding in findings]}, lambda _: _show(findings))
     if failed:
         raise typer.Exit(RUNTIME)
 

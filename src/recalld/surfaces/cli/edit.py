@@ -51,9 +51,9 @@ def write(
             f"{from_file or 'stdin'} is empty, so {uri} was left as it is",
             remedy="give the text with --content or through a pipe, or add --allow-empty",
         )
-    done = call.client.write(uri, text, mode="append" if append else mode, wait=wait)
     call.answer(
-        done, lambda: echo(f"wrote {done.get('written_bytes', len(text.encode()))} bytes to {done.get('uri', uri)}")
+        call.client.write(uri, text, mode="append" if append else mode, wait=wait),
+        lambda done: echo(f"wrote {done.get('written_bytes', len(text.encode()))} bytes to {done.get('uri', uri)}"),
     )
 
 
@@ -75,16 +75,18 @@ def mkdir(
     ] = "",
 ) -> None:
     """Create a directory and its missing parents."""
-    created = call.client.mkdir(uri, description=description)
-    call.answer(created, lambda: echo(f"created {created.get('uri', uri)}"))
+    call.answer(
+        call.client.mkdir(uri, description=description), lambda created: echo(f"created {created.get('uri', uri)}")
+    )
 
 
 @app.command()
 @with_client
 def mv(call: Call, source: UriArgument, to: UriArgument) -> None:
     """Rename or move a file or a subtree."""
-    moved = call.client.mv(source, to)
-    call.answer(moved, lambda: echo(f"moved {moved.get('from', source)} to {moved.get('to', to)}"))
+    call.answer(
+        call.client.mv(source, to), lambda moved: echo(f"moved {moved.get('from', source)} to {moved.get('to', to)}")
+    )
 
 
 @app.command()
@@ -96,8 +98,10 @@ def cp(
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="A directory with its contents.")] = False,
 ) -> None:
     """Copy a file or a subtree."""
-    copied = call.client.cp(source, to, recursive=recursive)
-    call.answer(copied, lambda: echo(f"copied {copied.get('from', source)} to {copied.get('to', to)}"))
+    call.answer(
+        call.client.cp(source, to, recursive=recursive),
+        lambda copied: echo(f"copied {copied.get('from', source)} to {copied.get('to', to)}"),
+    )
 
 
 @app.command()
@@ -112,8 +116,7 @@ def rm(
     """Remove a file or a subtree. Removing what does not exist succeeds. `recalld undo` restores it."""
     if recursive and not yes and not call.as_json and sys.stdin.isatty():
         _confirm(call, uri)
-    gone = call.client.rm(uri, recursive=recursive, wait=wait)
-    call.answer(gone, lambda: echo(_removed(uri, gone)))
+    call.answer(call.client.rm(uri, recursive=recursive, wait=wait), lambda gone: echo(_removed(uri, gone)))
 
 
 def _removed(uri: str, gone: dict[str, Any]) -> str:

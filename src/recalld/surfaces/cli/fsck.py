@@ -45,13 +45,12 @@ def fsck(
         moved = begin_new_store(chosen.folder)
         call.answer(
             {"set_aside": moved},
-            lambda: print(f"{moved} files were moved to lost+found/; the next start creates a new store"),
+            lambda _: print(f"{moved} files were moved to lost+found/; the next start creates a new store"),
         )
         return
     with on_stderr():
         found, left = asyncio.run(_check(chosen, repair))
-    result = {"consistent": not left, "found": found, "left": left}
-    call.answer(result, lambda: _show(found, left, repair))
+    call.answer({"consistent": not left, "found": found, "left": left}, lambda _: _show(found, left, repair))
     if left:
         raise typer.Exit(RUNTIME)
 

@@ -52,13 +52,12 @@ def show(
 ) -> None:
     """List changes, or the versions of a file."""
     if uri is not None:
-        found = call.client.call(
-            "GET", f"{AT}/fs/history", params={"uri": uri, "limit": limit, "before": before}
-        ).result
-        return call.answer(found, lambda: _show_versions(found))
+        return call.answer(
+            call.client.call("GET", f"{AT}/fs/history", params={"uri": uri, "limit": limit, "before": before}).result,
+            _show_versions,
+        )
     params = {"limit": limit, "before": before, "under": under or None, "op": op or None, "actor": actor or None}
-    page = call.client.call("GET", f"{AT}/log", params=params).result
-    call.answer(page, lambda: _show_log(page))
+    call.answer(call.client.call("GET", f"{AT}/log", params=params).result, _show_log)
 
 
 def _show_log(page: dict[str, Any]) -> None:
@@ -105,9 +104,8 @@ def restore(
 ) -> None:
     """Restore a file or directory as of a point in time. This is a change like any other and can be undone."""
     body = {"uri": uri, "at": at, "dry_run": dry_run}
-    done = call.client.call("POST", f"{AT}/fs/history/restore", body=body, timeout_s=FOREVER).result
 
-    def show_it() -> None:
+    def show_it(done: dict[str, Any]) -> None:
         would = "would be " if dry_run else ""
         for kind, what in (("written", "written"), ("removed", "removed")):
             for one in done[kind][:20]:
@@ -115,7 +113,7 @@ def restore(
         counts = f"{len(done['written'])} written, {len(done['removed'])} removed"
         note(f"would be: {counts}" if dry_run else counts if done["written"] or done["removed"] else "nothing differs")
 
-    call.answer(done, show_it)
+    call.answer(call.client.call("POST", f"{AT}/fs/history/restore", body=body, timeout_s=FOREVER).result, show_it)
 
 
 @app.command(
@@ -141,14 +139,15 @@ def purge(
             )
         if not typer.confirm("Erase what was removed and all earlier versions? This cannot be undone.", err=True):
             raise typer.Exit(1)
-    done = call.client.call("POST", f"{AT}/log/purge", body={"older_than": older_than}, timeout_s=FOREVER).result
 
-    def show_it() -> None:
+    def show_it(done: dict[str, Any]) -> None:
         echo(f"erased {done['contents']:,} {'content' if done['contents'] == 1 else 'contents'}")
         if done["free_bytes"] is not None:
             note(f"{size_words(done['free_bytes'])} of the server's disk are free")
 
-    call.answer(done, show_it)
+    call.answer(
+        call.client.call("POST", f"{AT}/log/purge", body={"older_than": older_than}, timeout_s=FOREVER).result, show_it
+    )
 
 
 @app.command()
@@ -163,5 +162,7 @@ def diff(
 ) -> None:
     """Compare a file at two points in time."""
     params = {"uri": uri, "from": since, "to": to or None}
-    found = call.client.call("GET", f"{AT}/content/diff", params=params).result
-    call.answer(found, lambda: print(found["diff_text"], end=""))
+    call.answer(
+        call.client.call("GET", f"{AT}/content/diff", params=params).result,
+        lambda found: print(found["diff_text"], end=""),
+    )

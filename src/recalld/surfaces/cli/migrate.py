@@ -68,7 +68,7 @@ def import_openviking(
                 done = _send(call, pack, file, on_conflict)
         else:
             done = _send_any_pack(call, path, on_conflict)
-    call.answer(done, lambda: _show(done))
+    call.answer(done, _show)
 
 
 def _scopes(only: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -19,6 +19,7 @@ from .address import server_url
 from .exit_codes import print_json, report
 from .render import note
 
+T = TypeVar("T")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one line of JSON.", rich_help_panel="Common")]
 UrlOption = Annotated[str, typer.Option(help="Server (RECALLD_URL).", show_default=False, rich_help_panel="Common")]
 UserOption = Annotated[str, typer.Option(help="Act as (RECALLD_USER).", show_default=False, rich_help_panel="Common")]
@@ -83,14 +84,14 @@ class Call:
         if self._client is not None:
             self._client.close()
 
-    def answer(self, result: Any, show: Callable[[], None], *, more: str = "raise --limit", **beside: Any) -> None:
+    def answer(self, result: T, show: Callable[[T], object], *, more: str = "raise --limit", **beside: Any) -> None:
         """Give ``result`` as ``{"ok": true, "result": ...}`` (with ``beside``), or let ``show`` print it. Where a limit cut the
         last answer short, that is said, and how to see ``more``."""
         truncated = self._client.truncated if self._client is not None else 0
         if self.as_json:
             print_json({"ok": True, "result": result, **({"truncated": truncated} if truncated else {}), **beside})
             return
-        show()
+        show(result)
         if truncated:
             note(f"only {truncated} are shown; there are more: {more}")
 

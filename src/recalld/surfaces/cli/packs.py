@@ -69,8 +69,7 @@ def import_(
 ) -> None:
     """Import a pack into a directory. It is verified before anything is changed."""
     body = {"parent": target, "on_conflict": on_conflict, "vector_mode": vector_mode}
-    done = upload_pack(call, Path(file).expanduser(), "import", body)
-    call.answer(done, lambda: show_imported(done))
+    call.answer(upload_pack(call, Path(file).expanduser(), "import", body), show_imported)
 
 
 @app.command(epilog="Example: recalld restore monday.ovpack --on-conflict overwrite")
@@ -83,8 +82,7 @@ def restore(
 ) -> None:
     """Restore a backup, every user's tree to that user."""
     body = {"on_conflict": on_conflict, "vector_mode": vector_mode}
-    done = upload_pack(call, Path(file).expanduser(), "restore", body)
-    call.answer(done, lambda: show_imported(done))
+    call.answer(upload_pack(call, Path(file).expanduser(), "restore", body), show_imported)
 
 
 @app.command(epilog="Example: recalld get viking://resources/docs/plan.pdf ./plan.pdf")
@@ -148,8 +146,9 @@ def _target(path_text: str, name: str, force: bool) -> Path:
 
 def _saved(call: Call, uri: str, target: Path) -> None:
     size = target.stat().st_size
-    done = {"uri": uri, "file": str(target), "bytes": size}
-    call.answer(done, lambda: echo(f"{uri} -> {target} ({size_words(size)})"))
+    call.answer(
+        {"uri": uri, "file": str(target), "bytes": size}, lambda _: echo(f"{uri} -> {target} ({size_words(size)})")
+    )
 
 
 def _save(

@@ -54,10 +54,13 @@ def find(
     provenance: Annotated[bool, typer.Option("--provenance", "-p", help="Show the sources of each hit.")] = False,
 ) -> None:
     """Recall what matches a question, best first."""
-    _check(query, kind or [])
+    if not query.strip():
+        raise Invalid("the question is empty", remedy='ask one: recalld find "how do I configure retries"')
+    if unknown := [k for k in kind or () if k not in _KINDS]:
+        raise Invalid(f"--type {unknown[0]!r} is unknown", remedy=f"use {', '.join(_KINDS)}")
     reply = call.client.find(
         legible(query),
-        target_uri=_one_or_many(uri or []),
+        target_uri=(uri[0] if len(uri) == 1 else uri) if uri else "",
         limit=limit,
         score_threshold=threshold,
         level=level or (),
@@ -68,25 +71,11 @@ def find(
         session_id=session_id,
         provenance=provenance,
     )
-    if uri and not reply.result.get("total"):
-        for one in uri:
-            call.client.stat(
-                one
-            )  # nothing was found below it because there is nothing: that is an error, not an answer
+    if not reply.result.get("total"):  # below an address that does not exist there is nothing: an error, not an answer
+        for one in uri or ():
+            call.client.stat(one)
     call.answer(
         reply.result,
-        lambda: show_hits(reply.result, reply.degraded, reply.server_s),
+        lambda _: show_hits(reply.result, reply.degraded, reply.server_s),
         degraded=list(reply.degraded),
     )
-
-
-def _check(query: str, kinds: list[str]) -> None:
-    if not query.strip():
-        raise Invalid("the question is empty", remedy='ask one: recalld find "how do I configure retries"')
-    unknown = [k for k in kinds if k not in _KINDS]
-    if unknown:
-        raise Invalid(f"--type {unknown[0]!r} is unknown", remedy=f"use {', '.join(_KINDS)}")
-
-
-def _one_or_many(uris: list[str]) -> str | list[str]:
-    return uris[0] if len(uris) == 1 else uris or ""

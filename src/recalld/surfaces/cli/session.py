@@ -30,8 +30,7 @@ def new(
     call: Call, session_id: Annotated[str, typer.Argument(help="Its id (default: chosen by the server).")] = ""
 ) -> None:
     """Create a session and print its id."""
-    result = call.client.sessions.create(session_id)
-    call.answer(result, lambda: print(result["session_id"]))
+    call.answer(call.client.sessions.create(session_id), lambda result: print(result["session_id"]))
 
 
 @app.command(
@@ -71,7 +70,9 @@ def append(
     done = call.client.sessions.append(session_id, messages)
     call.answer(
         done,
-        lambda: echo(f"{done['added']} added; {done['message_count']} live, {done['pending_tokens']} tokens to commit"),
+        lambda _: echo(
+            f"{done['added']} added; {done['message_count']} live, {done['pending_tokens']} tokens to commit"
+        ),
     )
     for unread in done.get("unread_created_at") or ():
         note(f"warning: created_at {unread!r} is not a time; the message has the server's time")
@@ -121,15 +122,14 @@ def list_(
     """List sessions, newest first."""
     sessions = call.client.sessions.list(limit=limit, offset=offset)
     rows = [(s["session_id"], s.get("mod_time", ""), s["uri"]) for s in sessions]
-    call.answer(sessions, lambda: show_table(("session", "changed", "uri"), rows), more=f"--offset {offset + limit}")
+    call.answer(sessions, lambda _: show_table(("session", "changed", "uri"), rows), more=f"--offset {offset + limit}")
 
 
 @app.command()
 @with_client
 def show(call: Call, session_id: IdArgument) -> None:
     """Show the state of a session."""
-    facts = call.client.sessions.get(session_id)
-    call.answer(facts, lambda: show_facts(facts))
+    call.answer(call.client.sessions.get(session_id), show_facts)
 
 
 @app.command()
@@ -146,7 +146,7 @@ def commit(
         task = watch_task(call, str(done["task_id"]), f"committing {session_id}")
         require_completed(task)
         done = {**done, "result": task.get("result")}
-    call.answer(done, lambda: _show_commit(done))
+    call.answer(done, _show_commit)
 
 
 def _show_commit(done: dict[str, Any]) -> None:
@@ -168,16 +168,15 @@ def context(
     budget: Annotated[int, typer.Option("--budget", "-b", min=0, help="Largest number of tokens.")] = 128_000,
 ) -> None:
     """Print the newest overview and the live messages, within a token budget."""
-    found = call.client.sessions.context(session_id, token_budget=budget)
 
-    def show() -> None:
+    def show(found: dict[str, Any]) -> None:
         if found.get("latest_archive_overview"):
             print(found["latest_archive_overview"], end="\n\n")
         for message in found.get("messages", []):
             print(style(f"{message.get('peer_id') or message['role']}:", "bold"), style(_words(message)))
         note(f"{found.get('estimatedTokens', 0)} tokens")
 
-    call.answer(found, show)
+    call.answer(call.client.sessions.context(session_id, token_budget=budget), show)
 
 
 def _words(message: dict[str, Any]) -> str:
@@ -189,5 +188,4 @@ def _words(message: dict[str, Any]) -> str:
 @with_client
 def delete(call: Call, session_id: IdArgument) -> None:
     """Delete a session with its messages."""
-    gone = call.client.sessions.delete(session_id)
-    call.answer(gone, lambda: echo(f"deleted {session_id}"))
+    call.answer(call.client.sessions.delete(session_id), lambda _: echo(f"deleted {session_id}"))

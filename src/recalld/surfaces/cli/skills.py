@@ -57,7 +57,7 @@ def list_(
     """List skills, your own before the agents'."""
     found = call.client.call("GET", _AT, params={"node_limit": limit, "target_uri": place or None}).result
     rows = [(s["name"], one_line(s["description"])[:_DESCRIPTION_SHOWN], s["root_uri"]) for s in found["skills"]]
-    call.answer(found, lambda: show_table(("name", "description", "place"), rows))
+    call.answer(found, lambda _: show_table(("name", "description", "place"), rows))
 
 
 @app.command(epilog='Example: recalld skills find "fill in a tax form"')
@@ -81,7 +81,7 @@ def find(
         "target_uri": place or None,
     }
     reply = call.client.call("POST", f"{_AT}/find", body=body, safe=True)
-    call.answer(reply.result, lambda: _show_found(reply.result["skills"]), degraded=list(reply.degraded))
+    call.answer(reply.result, lambda _: _show_found(reply.result["skills"]), degraded=list(reply.degraded))
 
 
 @app.command()
@@ -106,8 +106,10 @@ def show(
         "include_source": str(source).lower(),
         "target_uri": place or None,
     }
-    shown = call.client.call("GET", _of(name), params=params).result
-    call.answer(shown, lambda: echo(shown["content"].rstrip("\n")) if content else _show(shown))
+    call.answer(
+        call.client.call("GET", _of(name), params=params).result,
+        lambda shown: echo(shown["content"].rstrip("\n")) if content else _show(shown),
+    )
 
 
 @app.command()
@@ -126,8 +128,10 @@ def remove(
     if bool(names) == every:
         raise Invalid("no skill is named" if not every else "names and --all were both given", remedy="give one")
     chosen = [s["name"] for s in call.client.call("GET", _AT, params=params).result["skills"]] if every else names or []
-    gone = [call.client.call("DELETE", _of(name), params=params).result for name in chosen]
-    call.answer(gone, lambda: echo("\n".join(f"removed {one['uri']}" for one in gone) or "there was none"))
+    call.answer(
+        [call.client.call("DELETE", _of(name), params=params).result for name in chosen],
+        lambda gone: echo("\n".join(f"removed {one['uri']}" for one in gone) or "there was none"),
+    )
 
 
 @app.command()
@@ -142,9 +146,8 @@ def validate(
     folder = path.resolve().name if path.is_dir() else None
     body = {"data": _text(file), "strict": strict, "skill_dir_name": folder, "source_path": str(path)}
     report = call.client.call("POST", f"{_AT}/validate", body=body, safe=True).result
-    usable = report["valid"]
-    call.answer(report, lambda: _show_report(report))
-    if not usable:
+    call.answer(report, _show_report)
+    if not report["valid"]:
         raise typer.Exit(2)
 
 
@@ -163,14 +166,17 @@ def _send(call: Call, method: str, route: str, path: Path, place: str, wait: boo
     else:
         raise Invalid(f"there is no file or folder {path}", remedy="check the path")
     body = {"temp_file_id": sent, "target_uri": place or None, "wait": wait}
-    done = call.client.call(method, route, body=body, safe=False, timeout_s=_FOREVER).result
 
-    def tell() -> None:
+    def tell(done: dict[str, Any]) -> None:
         echo(f"{'updated' if done.get('action') == 'update' else 'added'} {done['uri']}")
         for warning in [*done.get("warnings", ()), *(f"left out {p}: {why}" for p, why in left_out)]:
             note(f"  note: {warning}")
 
-    call.answer(done, tell, skipped=[{"path": p, "why": why} for p, why in left_out])
+    call.answer(
+        call.client.call(method, route, body=body, safe=False, timeout_s=_FOREVER).result,
+        tell,
+        skipped=[{"path": p, "why": why} for p, why in left_out],
+    )
 
 
 def _text(file: Path) -> str:

@@ -50,14 +50,13 @@ def commit(
         "author_name": author_name,
         "author_email": author_email,
     }
-    done = call.client.call("POST", f"{AT}/commit", body=body).result
 
-    def show() -> None:
+    def show(done: dict[str, Any]) -> None:
         if done["result"] == "noop":
             return echo("nothing has changed")
         echo(f"{done['commit_oid'][:OID_SHOWN]}: changed files: {done['changed']}, ignored: {done['ignored']}")
 
-    call.answer(done, show)
+    call.answer(call.client.call("POST", f"{AT}/commit", body=body).result, show)
 
 
 @app.command()
@@ -74,7 +73,7 @@ def log(
     found = call.client.call("GET", f"{AT}/log", params=params).result
     rows = [(one["oid"][:OID_SHOWN], _when(one), one["author"]["name"], one["message"].split("\n")[0]) for one in found]
     more = f"--before {rows[-1][0]}" if rows else ""
-    call.answer(found, lambda: show_table(("oid", "when", "author", "message"), rows), more=more)
+    call.answer(found, lambda _: show_table(("oid", "when", "author", "message"), rows), more=more)
 
 
 def _when(one: dict[str, Any]) -> str:
@@ -93,14 +92,14 @@ def show(
     if path is None:
         facts = call.client.call("GET", f"{AT}/show", params={"target_ref": ref}).result
         shown = {"oid": facts["oid"], "when": _when(facts), "author": facts["author"]["name"]}
-        call.answer(facts, lambda: show_facts({**shown, "parent": facts["parents"], "message": facts["message"]}))
+        call.answer(facts, lambda _: show_facts({**shown, "parent": facts["parents"], "message": facts["message"]}))
         return
     data = call.client.fetch(f"{AT}/show", params={"target_ref": ref, "path": path})
     if out_file is not None:
         _save(data, out_file)
-        call.answer({"path": path, "size": len(data), "file": str(out_file)}, lambda: echo(f"wrote {out_file}"))
+        call.answer({"path": path, "size": len(data), "file": str(out_file)}, lambda _: echo(f"wrote {out_file}"))
     elif call.as_json:
-        call.answer({"path": path, "size": len(data), "content": data.decode("utf-8", "replace")}, lambda: None)
+        call.answer({"path": path, "size": len(data), "content": data.decode("utf-8", "replace")}, lambda _: None)
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
@@ -123,15 +122,14 @@ def diff(
     since: Annotated[str | None, typer.Option("--from", help="The earlier one (default: the one before).")] = None,
 ) -> None:
     """Compare a file in two snapshots."""
-    found = call.client.call("GET", f"{AT}/diff", params={"path": path, "from": since, "to": to}).result
 
-    def show() -> None:
+    def show(found: dict[str, Any]) -> None:
         for line in found["diff_text"].split("\n")[:-1]:
             colour = {"+": ("green",), "-": ("red",), "@": ("cyan",)}.get(line[:1], ())
             print(style(line, *colour))
         note(f"{found['path']}: {found['change_type']}")
 
-    call.answer(found, show)
+    call.answer(call.client.call("GET", f"{AT}/diff", params={"path": path, "from": since, "to": to}).result, show)
 
 
 @app.command()
@@ -146,8 +144,7 @@ def restore(
 ) -> None:
     """Restore files from a snapshot. The current state is recorded first if no snapshot has it."""
     body = {"source_commit": ref, "project_dir": directory, "dry_run": dry_run, "message": message, "branch": branch}
-    done = call.client.call("POST", f"{AT}/restore", body=body, timeout_s=FOREVER).result
-    call.answer(done, lambda: _show_restore(done))
+    call.answer(call.client.call("POST", f"{AT}/restore", body=body, timeout_s=FOREVER).result, _show_restore)
 
 
 def _show_restore(done: dict[str, Any]) -> None:
@@ -166,8 +163,10 @@ def _show_restore(done: dict[str, Any]) -> None:
 @with_client
 def ignore_get(call: Call) -> None:
     """Print the account's .ovgitignore."""
-    text = call.client.call("GET", f"{AT}/ignore").result
-    call.answer(text, lambda: print(text, end="" if text.endswith("\n") else "\n"))
+    call.answer(
+        call.client.call("GET", f"{AT}/ignore").result,
+        lambda text: print(text, end="" if text.endswith("\n") else "\n"),
+    )
 
 
 @app.command("ignore-set")
@@ -184,13 +183,14 @@ def ignore_set(
         text = content if file is None else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as unreadable:
         raise Invalid(f"cannot read {file} as text", remedy="check the path") from unreadable
-    done = call.client.call("PUT", f"{AT}/ignore", body={"content": text}).result
-    call.answer(done, lambda: echo(f"{done['size']} bytes of patterns"))
+    call.answer(
+        call.client.call("PUT", f"{AT}/ignore", body={"content": text}).result,
+        lambda done: echo(f"{done['size']} bytes of patterns"),
+    )
 
 
 @app.command("ignore-delete")
 @with_client
 def ignore_delete(call: Call) -> None:
     """Remove the account's .ovgitignore."""
-    done = call.client.call("DELETE", f"{AT}/ignore").result
-    call.answer(done, lambda: echo("removed"))
+    call.answer(call.client.call("DELETE", f"{AT}/ignore").result, lambda _: echo("removed"))

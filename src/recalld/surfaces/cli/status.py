@@ -20,6 +20,7 @@ app = typer.Typer()
 def status(call: Call) -> None:
     """Show the state of the server and the current user."""
     ready = call.client.ready()
+    counted = ready.get("vectors")
     facts: dict[str, Any] = {
         "server": call.url,
         "version": call.client.health().get("version"),
@@ -27,12 +28,12 @@ def status(call: Call) -> None:
         "reasons": ready.get("reasons") or ready.get("reason"),
         "user": call.client.system_status().get("user"),
         "findable": _count(call),
-        "vectors": _vectors(ready.get("vectors")),
+        "vectors": vectors_words(counted) if isinstance(counted, dict) else None,
         "checks": ready.get("checks"),
     }
     checks = {f"check {name}": _words(v) for name, v in (facts["checks"] or {}).items() if not isinstance(v, dict)}
     fields = {key: _words(value) for key, value in facts.items() if key != "checks"}
-    call.answer(facts, lambda: show_facts({**fields, **checks}))
+    call.answer(facts, lambda _: show_facts({**fields, **checks}))
 
 
 def _count(call: Call) -> int | None:
@@ -40,10 +41,6 @@ def _count(call: Call) -> int | None:
         return call.client.count()
     except (Denied, NotFound):
         return None  # the root key, which opens nobody's data; or an older server, without this route
-
-
-def _vectors(fields: Any) -> str | None:
-    return vectors_words(fields) if isinstance(fields, dict) else None
 
 
 def _words(value: Any) -> Any:
@@ -54,4 +51,4 @@ def _words(value: Any) -> Any:
 @with_client
 def version(call: Call) -> None:
     """Print the version of this program."""
-    call.answer({"version": VERSION}, lambda: echo(f"recalld {VERSION}"))
+    call.answer({"version": VERSION}, lambda _: echo(f"recalld {VERSION}"))

@@ -22,8 +22,7 @@ IdArgument = Annotated[str, typer.Argument(help="The task id.")]
 @with_client
 def show(call: Call, task_id: IdArgument) -> None:
     """Show one task."""
-    facts = call.client.tasks.get(task_id)
-    call.answer(facts, lambda: show_facts(facts))
+    call.answer(call.client.tasks.get(task_id), show_facts)
 
 
 @app.command("list")
@@ -41,15 +40,16 @@ def list_(
         (t["task_id"], t["task_type"], t["status"], t.get("stage") or "", t.get("resource_id") or "") for t in tasks
     ]
     columns = ("task", "type", "status", "stage", "resource")
-    call.answer(tasks, lambda: show_table(columns, rows), more=f"--offset {offset + limit}")
+    call.answer(tasks, lambda _: show_table(columns, rows), more=f"--offset {offset + limit}")
 
 
 @app.command()
 @with_client
 def cancel(call: Call, task_id: IdArgument) -> None:
     """Cancel a task."""
-    facts = call.client.tasks.cancel(task_id)
-    call.answer(facts, lambda: echo(f"{task_id} is {facts.get('status', 'cancelling')}"))
+    call.answer(
+        call.client.tasks.cancel(task_id), lambda facts: echo(f"{task_id} is {facts.get('status', 'cancelling')}")
+    )
 
 
 @app.command()
@@ -59,7 +59,7 @@ def wait(call: Call, task_id: IdArgument) -> None:
     task = watch_import(call, task_id, "waiting")
     require_completed(task)
     imported = task.get("task_type") == "add_resource" and "unchanged" in (task.get("result") or {})
-    call.answer(task, lambda: show_import(task["result"], (), verbose=False) if imported else show_facts(task))
+    call.answer(task, lambda _: show_import(task["result"], (), verbose=False) if imported else show_facts(task))
 
 
 def watch_import(call: Call, task_id: str, title: str) -> dict[str, Any]:

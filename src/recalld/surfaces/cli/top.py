@@ -30,7 +30,7 @@ def top(
     if once or call.as_json:
         time.sleep(every)  # noqa: TID251 - a program of its own, with no loop
         now = _look(call)
-        call.answer(facts(before, now, every), lambda: _print(before, now, every))
+        call.answer(facts(before, now, every), lambda _: _print(before, now, every))
         return
     from rich.live import Live
 

@@ -48,8 +48,9 @@ def undo(
         _show(plan)
         if not typer.confirm("Do this?", default=True, err=True):
             raise typer.Exit(1)
-    done = call.client.call("POST", "/api/v1/log/undo", body={**body, "dry_run": dry_run, "wait": wait}).result
-    call.answer(done, lambda: _show(done))
+    call.answer(
+        call.client.call("POST", "/api/v1/log/undo", body={**body, "dry_run": dry_run, "wait": wait}).result, _show
+    )
 
 
 def _show(done: dict[str, Any]) -> None:

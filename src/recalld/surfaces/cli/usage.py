@@ -11,7 +11,7 @@ from .options import Call, with_client
 from .render import note, show_table
 
 app = typer.Typer()
-COLUMNS = ("day", "provider", "operation", "calls", "tokens in", "tokens out", "refused")
+COLUMNS = ("day", "provider", "operation", "calls", "tokens_in", "tokens_out", "refused")
 
 
 @app.command(
@@ -29,12 +29,11 @@ def usage(
     days: Annotated[int, typer.Option(min=1, max=366, help="Number of UTC days, today included.")] = 7,
 ) -> None:
     """Show what calls to providers cost, and the language model's budget."""
-    found = call.client.usage(days)
-    call.answer(found, lambda: _show(found))
+    call.answer(call.client.usage(days), _show)
 
 
 def _show(found: Mapping[str, Any]) -> None:
-    show_table(COLUMNS, (_cells(row) for row in found["rows"]))
+    show_table([name.replace("_", " ") for name in COLUMNS], ([row[name] for name in COLUMNS] for row in found["rows"]))
     if not found["rows"]:
         note("no provider was called")
     budget = found["model"]
@@ -45,8 +44,3 @@ def _show(found: Mapping[str, Any]) -> None:
 def _of(day: Mapping[str, Any], what: str) -> str:
     most = day[f"{what}_per_day_max"]
     return f"{day[f'{what}_today']:,} {f'of {most:,} ' if most else ''}{what}"
-
-
-def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
-    names = ("day", "provider", "operation", "calls", "tokens_in", "tokens_out", "refused")
-    return tuple(row[name] for name in names)
