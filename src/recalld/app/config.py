@@ -328,17 +328,14 @@ def load_config(path: Path | str | None = None, **arguments: Any) -> Config:
         return Config(**{_FILE: values, **overrides})
     except ValidationError as bad:
         problems = "; ".join(
-            f"{'.'.join(str(p) for p in e['loc'])}: {_plain(e['type'], e['msg'])}" for e in bad.errors()
+            f"{'.'.join(str(p) for p in e['loc'])}: {'unknown key' if e['type'] == 'extra_forbidden' else e['msg']}"
+            for e in bad.errors()
         )
         raise Invalid(
             f"configuration {chosen if values else ''} is not valid: {problems}".replace("  ", " "),
             remedy="docs/configuration.md lists every key",
             details={"keys": [".".join(str(p) for p in e["loc"]) for e in bad.errors()]},
         ) from None  # what it is of quotes values, keys among them
-
-
-def _plain(kind: str, message: str) -> str:
-    return "unknown key" if kind == "extra_forbidden" else message
 
 
 def _read(path: Path) -> dict[str, Any]:

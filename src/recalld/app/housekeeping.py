@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit
 from recalld.domain.errors import Busy, Corrupt, RecalldError, Upstream
 from recalld.domain.job import QueueCount
-from recalld.domain.results import Readiness, VectorCount
+from recalld.domain.results import Readiness
 from recalld.infra.logs import get_logger
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.bundle import PrimaryPorts
@@ -48,7 +49,6 @@ class Watched(Protocol):
 
     def state(self) -> str:
         """Return ok, or the problem."""
-        ...
 
 
 class Housekeeping:
@@ -92,7 +92,7 @@ class Housekeeping:
         now = self._ports.clock.monotonic()
         if self._config.session.idle_commit and now - self._scanned_at >= self._config.session.idle_scan_interval_s:
             self._scanned_at = now
-            await self._put_idle_away()
+            await _postponable("idle commits", enqueue_idle(self._ports))
         if now - self._swept_at >= SWEEP_EVERY_S:
             self._swept_at = now
             try:
@@ -100,19 +100,7 @@ class Housekeeping:
             except RecalldError as failed:
                 log.warning("sweep postponed", error=str(failed))
             await self._maintenance.verify()
-            await self._take_up()
-
-    async def _put_idle_away(self) -> None:
-        try:
-            await enqueue_idle(self._ports)
-        except (Busy, Upstream, Corrupt) as late:
-            log.info("idle commits postponed", error=str(late))
-
-    async def _take_up(self) -> None:
-        try:
-            await take_up(self._ports)
-        except (Busy, Upstream, Corrupt) as late:
-            log.info("language model work postponed", error=str(late))
+            await _postponable("language model work", take_up(self._ports))
 
     async def _probe(self) -> None:
         try:
@@ -176,9 +164,6 @@ class Housekeeping:
             if path.is_file() and path.stat().st_mtime < before:
                 path.unlink(missing_ok=True)
 
-    def _vectors(self) -> VectorCount | None:
-        return None if self._usage is None or self._ports.embedder is None else self._usage.embedded
-
     def _embedding_now(self) -> str:
         """Return the embedder's state for queries, which this process embeds, and for documents, which a worker may
         embed."""
@@ -202,6 +187,8 @@ class Housekeeping:
         models.append(ModelHealth("model", ports.model.name, "ok"))
         if ports.writer is not None:
             models.append(ModelHealth("writer", ports.writer.name, self._writer_state()))
+        # A separate worker calls the language model itself.
+        own = (ports.embedder, ports.reranker, *(() if self._worker is not None else (ports.writer,)))
         return HealthSnapshot(
             readiness=self.readiness(),
             loop_lag=self._watchdog.lag(),
@@ -210,16 +197,11 @@ class Housekeeping:
             probe_s=self._probe_s,
             measured_ago_s=ports.clock.monotonic() - self._probed_at,
             models=tuple(models),
-            providers=tuple(part.client.state for part in self._own_providers() if isinstance(part, RESILIENT)),
+            providers=tuple(part.client.state for part in own if isinstance(part, RESILIENT)),
             provider_usage=self._provider_usage,
             stages=ports.stages.so_far(),
             worker_starts=self._worker.starts if self._worker is not None else 0,
         )
-
-    def _own_providers(self) -> tuple[object, ...]:
-        """Return the providers that this process calls itself; a separate worker calls the language model."""
-        ports = self._ports
-        return (ports.embedder, ports.reranker, *(() if self._worker is not None else (ports.writer,)))
 
     def readiness(self) -> Readiness:
         """Return ready, or degraded with every reason."""
@@ -237,7 +219,16 @@ class Housekeeping:
             "loop": "ok" if late < LOOP_LATE_S else f"late by {late * 1000:.0f} ms",
         }
         reasons = tuple(f"{part}: {state}" for part, state in checks.items() if state not in WELL)
-        return Readiness("degraded" if reasons else "ready", reasons, checks, self._vectors())
+        vectors = self._usage.embedded if self._usage is not None and self._ports.embedder is not None else None
+        return Readiness("degraded" if reasons else "ready", reasons, checks, vectors)
+
+
+async def _postponable(what: str, work: Awaitable[object]) -> None:
+    """Await work that a later round repeats if the store cannot do it now."""
+    try:
+        await work
+    except (Busy, Upstream, Corrupt) as late:
+        log.info(f"{what} postponed", error=str(late))
 
 
 def state_of(part: object | None) -> str:

@@ -12,11 +12,9 @@ class Request(Protocol):
     @property
     def queued_s(self) -> float:
         """Seconds of the request's deadline that passed before its work began."""
-        ...
 
     def release_slot(self) -> None:
         """From here on the request only waits for background work: release its slot and apply the wait timeout."""
-        ...
 
 
 class _Alone:

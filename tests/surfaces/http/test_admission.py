@@ -10,6 +10,7 @@ import pytest
 
 from recalld.domain.errors import Busy
 from recalld.surfaces.http.admission import ConcurrencyLimiter, Limits
+from tests.surfaces.http.slots import held
 
 
 class Callers:
@@ -27,7 +28,7 @@ class Callers:
         await self.settle()
 
     async def _stay(self, name: str, caller: str) -> None:
-        async with self.limiter.slot(caller):
+        async with held(self.limiter.acquire(caller)):
             self.order.append(name)
             await self.exits[name].wait()
 
@@ -72,7 +73,7 @@ async def test_callers_take_turns() -> None:
 async def test_beyond_the_limit_one_is_sent_away_at_once() -> None:
     there = await callers_at("ana1", "ben1", waiting=1)
     with pytest.raises(Busy) as refused:
-        async with there.limiter.slot("cat"):
+        async with held(there.limiter.acquire("cat")):
             pass
     assert (refused.value.code, refused.value.retry_after_s > 0) == ("UNAVAILABLE", True)
     assert there.limiter.load.rejected == 1
@@ -81,7 +82,7 @@ async def test_beyond_the_limit_one_is_sent_away_at_once() -> None:
 async def test_one_caller_cannot_fill_the_server() -> None:
     there = await callers_at("ana1", "ana2", queue=1)
     with pytest.raises(Busy) as refused:
-        async with there.limiter.slot("ana"):
+        async with held(there.limiter.acquire("ana")):
             pass
     assert refused.value.code == "RESOURCE_EXHAUSTED"
     await there.arrive("ben1", "ben")
@@ -128,7 +129,7 @@ async def test_after_any_load_all_slots_are_free() -> None:
     limiter = ConcurrencyLimiter("recall", Limits(3, 50, 50, 50))
 
     async def request(caller: str, steps: int) -> None:
-        async with limiter.slot(caller):
+        async with held(limiter.acquire(caller)):
             for _ in range(steps):
                 await asyncio.sleep(0)
 

@@ -12,6 +12,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from recalld.domain.errors import Busy
 from recalld.surfaces.http.admission import ConcurrencyLimiter, Limits, Slot
+from tests.surfaces.http.slots import held
 
 LIMITS = Limits(running_max=3, waiting_max=4, caller_running_max=2, caller_waiting_max=2)
 CALLERS = st.sampled_from(["ana", "ben", "cat"])
@@ -31,7 +32,7 @@ class Request:
 
     async def _run(self) -> None:
         try:
-            async with self._limiter.slot(self.caller) as self.slot:
+            async with held(self._limiter.acquire(self.caller)) as self.slot:
                 self.inside = True
                 try:
                     await self._leave.wait()
@@ -143,7 +144,7 @@ async def test_a_caller_with_many_requests_passes_the_place_on_to_the_others_one
     order: list[str] = []
 
     async def request(caller: str) -> None:
-        async with limiter.slot(caller):
+        async with held(limiter.acquire(caller)):
             order.append(caller)
             await asyncio.sleep(0)
 

@@ -16,6 +16,7 @@ from recalld.app.sessions import SessionOperations
 from recalld.surfaces.http.admission import LIMITS, Admission, Limits, RequestClass
 from recalld.surfaces.http.app import Application, create_app
 from recalld.surfaces.mcp.mount import Mcp
+from tests.surfaces.http.slots import held
 
 WRITE = {"uri": "viking://~/resources/a.md", "content": "tea", "wait": True}
 SAY = "/api/v1/sessions/s/messages"
@@ -128,7 +129,7 @@ async def test_a_queue_timeout_reports_that_nothing_started(
     short.app_state.admission = app.app_state.admission
     transport = httpx.ASGITransport(app=short)
     async with (
-        app.app_state.admission.slot(RequestClass.RECALL, "cat"),
+        held(app.app_state.admission.acquire(RequestClass.RECALL, "cat")),
         httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
     ):
         refused = await client.post("/api/v1/search/find", json={"query": "tea"}, headers=BOB)
@@ -152,7 +153,7 @@ async def test_a_find_has_what_is_left_of_its_deadline_after_waiting_for_its_pla
     patient.app_state.admission = admission
     transport = httpx.ASGITransport(app=patient, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-        async with admission.slot(RequestClass.RECALL, "cat"):
+        async with held(admission.acquire(RequestClass.RECALL, "cat")):
             asking = asyncio.ensure_future(client.post("/api/v1/search/find", json={"query": "tea"}, headers=BOB))
             while not admission.loads()["recall"].waiting:
                 await asyncio.sleep(0.001)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -112,18 +111,6 @@ class ConcurrencyLimiter:
         """See ``Load``."""
         return Load(self._total, self._waiting, self._rejected)
 
-    @asynccontextmanager
-    async def slot(self, caller: str, within_s: float | None = None) -> AsyncIterator[Slot]:
-        """Hold a slot while the block runs, after waiting for it at most ``within_s``.
-
-        Raises ``Busy``: see ``acquire``.
-        """
-        slot = await self.acquire(caller, within_s)
-        try:
-            yield slot
-        finally:
-            slot.release()
-
     async def acquire(self, caller: str, within_s: float | None = None) -> Slot:
         """Return a slot to be released by the caller, after waiting for it at most ``within_s``.
 
@@ -219,11 +206,6 @@ class Admission:
 
     def __init__(self, limits: Mapping[RequestClass, Limits] = LIMITS) -> None:
         self._limiters = {kind: ConcurrencyLimiter(kind.value, bounds) for kind, bounds in limits.items()}
-
-    def slot(self, kind: RequestClass, caller: str, within_s: float | None = None) -> AbstractAsyncContextManager[Slot]:
-        """A slot for a request of this class. Raises ``Busy``; see ``ConcurrencyLimiter.slot``."""
-        limiter = self._limiters.get(kind)
-        return nullcontext(Slot()) if limiter is None else limiter.slot(caller, within_s)
 
     async def acquire(self, kind: RequestClass, caller: str, within_s: float | None = None) -> Slot:
         """A slot that the caller releases. Raises ``Busy``; see ``ConcurrencyLimiter.acquire``."""

@@ -121,15 +121,9 @@ async def decode_json(data: bytes, pool: Pool) -> Any:
 
 async def read_json(data: bytes, pool: Pool) -> tuple[bytes, Any]:
     """The same, with the JSON text of the value in a form that any strict decoder reads."""
+    decoded, value = decode_at_once(data)
     data = data.removeprefix(codecs.BOM_UTF8)
-    if len(data) > INLINE_BYTES:
-        return await pool.run(_measure_and_decode, data)
-    try:
-        return data, _decode(data)
-    except Invalid:
-        if not may_be_repaired(data):
-            raise
-    return await pool.run(_decode_repaired, data)
+    return (data, value) if decoded else await pool.run(_measure_and_decode, data)
 
 
 def may_be_repaired(data: bytes) -> bool:
@@ -144,13 +138,8 @@ def repaired(data: bytes) -> bytes:
     return _ESCAPE.sub(lambda escape: b"\\ufffd" if escape[1] else escape[0], data)
 
 
-def _decode_repaired(data: bytes) -> tuple[bytes, Any]:
-    fixed = repaired(data)
-    return fixed, _decode(fixed)
-
-
 def _measure_and_decode(data: bytes) -> tuple[bytes, Any]:
-    if values_in(data) > VALUES_MAX:
+    if len(data) > INLINE_BYTES and values_in(data) > VALUES_MAX:
         raise Invalid(
             f"the JSON body holds more than {VALUES_MAX} values",
             remedy="send it in smaller pieces",
@@ -161,7 +150,8 @@ def _measure_and_decode(data: bytes) -> tuple[bytes, Any]:
     except Invalid:
         if not may_be_repaired(data):
             raise
-    return _decode_repaired(data)
+    fixed = repaired(data)
+    return fixed, _decode(fixed)
 
 
 def _decode(data: bytes) -> Any:

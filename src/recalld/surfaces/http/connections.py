@@ -29,7 +29,6 @@ class TrackedConnection(Protocol):
 
     def evict(self) -> None:
         """Close at once: the connection is idle and its slot is needed."""
-        ...
 
 
 class Admittance(Enum):

@@ -7,10 +7,10 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -24,6 +24,8 @@ from recalld.surfaces.http.lifetime import RequestLifetime, RequestPolicy
 from recalld.surfaces.http.models.envelope import TelemetryBody
 from recalld.surfaces.http.reply import JsonBytes, failure, success
 from recalld.surfaces.http.request import ROUTE, ApiRequest, AppState, fresh_id
+
+T = TypeVar("T")
 
 
 class Deadline(Enum):
@@ -113,14 +115,7 @@ class EndpointApp:
         arguments, body = await self._arguments.of(request, lifetime, typed=typed)
         if self._endpoint.reads:  # and notices by itself that the client disconnected
             return await self._run(request, lifetime, arguments, body, started)
-        with cancel_when(lambda: _disconnected(request), DISCONNECT_CHECK_AFTER_S) as disconnect:
-            try:
-                return await self._run(request, lifetime, arguments, body, started)
-            except asyncio.CancelledError:
-                if not disconnect.fired:
-                    raise
-        await disconnect.absorb()
-        raise ClientDisconnect
+        return await while_connected(request, self._run(request, lifetime, arguments, body, started))
 
     async def _identify(self, request: ApiRequest, lifetime: RequestLifetime) -> None:
         token = request.query_params.get("token", "") if self._endpoint.ticket else ""
@@ -179,7 +174,19 @@ def _who(request: ApiRequest, endpoint: Endpoint) -> str:
     return "" if endpoint.open else f"{request.caller.account}/{request.caller.user}"
 
 
-async def _disconnected(request: ApiRequest) -> None:
+async def while_connected(request: Request, work: Awaitable[T]) -> T:
+    """Await ``work``; it is cancelled when the client disconnects, and ``ClientDisconnect`` raised."""
+    with cancel_when(lambda: _disconnected(request), DISCONNECT_CHECK_AFTER_S) as disconnect:
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if not disconnect.fired:
+                raise
+    await disconnect.absorb()
+    raise ClientDisconnect
+
+
+async def _disconnected(request: Request) -> None:
     """Return when the client has disconnected."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

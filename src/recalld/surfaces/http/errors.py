@@ -138,11 +138,8 @@ def invalid_parameters(where: str, problems: Sequence[Mapping[str, Any]]) -> Inv
     ``where``: body, query or path; ``problems``: as pydantic lists them (``loc``, ``msg``, ``type``).
     """
     listed = [
-        {"loc": [where, *p["loc"]], "message": _plain(p["msg"]), "type": p["type"]} for p in problems[:_SHOWN_MAX]
+        {"loc": [where, *p["loc"]], "message": p["msg"].removeprefix("Value error, "), "type": p["type"]}
+        for p in problems[:_SHOWN_MAX]
     ]
     summary = "; ".join(f"{'.'.join(str(step) for step in p['loc'])}: {p['message']}" for p in listed)
     return Invalid(f"Invalid request parameters: {summary}", details={"validation_errors": listed})
-
-
-def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ")

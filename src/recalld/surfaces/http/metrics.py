@@ -106,34 +106,40 @@ def _requests(counters: RequestCounters) -> Iterator[Metric]:
     yield durations
 
 
-def _admission(admission: Admission) -> Iterator[Metric]:
+def _admission(admission: Admission) -> list[Metric]:
     loads = admission.loads()
-    yield _filled(
-        GaugeMetricFamily("recalld_http_requests_in_flight", "Requests being processed.", labels=("class",)),
-        (((name,), load.running) for name, load in loads.items()),
-    )
-    yield _filled(
-        GaugeMetricFamily("recalld_http_requests_queued", "Requests that wait for a slot.", labels=("class",)),
-        (((name,), load.waiting) for name, load in loads.items()),
-    )
-    yield _filled(
-        CounterMetricFamily(
-            "recalld_http_requests_rejected_total", "Requests rejected since their queue was full.", labels=("class",)
+    return [
+        _filled(
+            GaugeMetricFamily("recalld_http_requests_in_flight", "Requests being processed.", labels=("class",)),
+            (((name,), load.running) for name, load in loads.items()),
         ),
-        (((name,), load.rejected) for name, load in loads.items()),
-    )
+        _filled(
+            GaugeMetricFamily("recalld_http_requests_queued", "Requests that wait for a slot.", labels=("class",)),
+            (((name,), load.waiting) for name, load in loads.items()),
+        ),
+        _filled(
+            CounterMetricFamily(
+                "recalld_http_requests_rejected_total",
+                "Requests rejected since their queue was full.",
+                labels=("class",),
+            ),
+            (((name,), load.rejected) for name, load in loads.items()),
+        ),
+    ]
 
 
-def _connections(connections: Connections) -> Iterator[Metric]:
-    yield GaugeMetricFamily("recalld_http_connections", "Open connections.", len(connections))
-    yield _filled(
-        CounterMetricFamily(
-            "recalld_http_connections_closed_total",
-            "Connections refused, evicted to make room for others, or closed because the client was too slow.",
-            labels=("reason",),
+def _connections(connections: Connections) -> list[Metric]:
+    return [
+        GaugeMetricFamily("recalld_http_connections", "Open connections.", len(connections)),
+        _filled(
+            CounterMetricFamily(
+                "recalld_http_connections_closed_total",
+                "Connections refused, evicted to make room for others, or closed because the client was too slow.",
+                labels=("reason",),
+            ),
+            (((reason,), count) for reason, count in connections.counts.items()),
         ),
-        (((reason,), count) for reason, count in connections.counts.items()),
-    )
+    ]
 
 
 def _pools() -> Iterator[Metric]:
@@ -177,79 +183,85 @@ def _health(health: HealthSnapshot) -> Iterator[Metric]:
     yield stages
 
 
-def _providers(health: HealthSnapshot) -> Iterator[Metric]:
-    yield _filled(
-        CounterMetricFamily(
-            "recalld_provider_calls_total",
-            "Calls to a provider; rejected: not sent, since the circuit was open.",
-            labels=("provider", "outcome"),
+def _providers(health: HealthSnapshot) -> list[Metric]:
+    return [
+        _filled(
+            CounterMetricFamily(
+                "recalld_provider_calls_total",
+                "Calls to a provider; rejected: not sent, since the circuit was open.",
+                labels=("provider", "outcome"),
+            ),
+            (
+                ((p.name, outcome), count)
+                for p in health.providers
+                for outcome, count in (
+                    ("success", p.calls - p.failures),
+                    ("error", p.failures),
+                    ("rejected", p.refused),
+                )
+            ),
         ),
-        (
-            ((p.name, outcome), count)
-            for p in health.providers
-            for outcome, count in (
-                ("success", p.calls - p.failures),
-                ("error", p.failures),
-                ("rejected", p.refused),
-            )
+        _filled(
+            CounterMetricFamily("recalld_provider_retries_total", "Calls that were retried.", labels=("provider",)),
+            (((p.name,), p.retries) for p in health.providers),
         ),
-    )
-    yield _filled(
-        CounterMetricFamily("recalld_provider_retries_total", "Calls that were retried.", labels=("provider",)),
-        (((p.name,), p.retries) for p in health.providers),
-    )
-    yield _filled(
-        GaugeMetricFamily(
-            "recalld_provider_circuit_state", "1 for the current state of the circuit.", labels=("provider", "state")
+        _filled(
+            GaugeMetricFamily(
+                "recalld_provider_circuit_state",
+                "1 for the current state of the circuit.",
+                labels=("provider", "state"),
+            ),
+            (((p.name, p.circuit), 1) for p in health.providers),
         ),
-        (((p.name, p.circuit), 1) for p in health.providers),
-    )
-    yield _filled(
-        CounterMetricFamily(
-            "recalld_provider_usage_calls_total",
-            "Calls since the store was created, those of the worker included; rejected: the daily budget was used up.",
-            labels=("provider", "operation", "outcome"),
+        _filled(
+            CounterMetricFamily(
+                "recalld_provider_usage_calls_total",
+                "Calls since the store was created, those of the worker included; rejected: the daily budget was used up.",
+                labels=("provider", "operation", "outcome"),
+            ),
+            (
+                ((usage.provider, usage.operation, outcome), count)
+                for usage in health.provider_usage
+                for outcome, count in (("sent", usage.calls), ("rejected", usage.refused))
+            ),
         ),
-        (
-            ((usage.provider, usage.operation, outcome), count)
-            for usage in health.provider_usage
-            for outcome, count in (("sent", usage.calls), ("rejected", usage.refused))
+        _filled(
+            CounterMetricFamily(
+                "recalld_provider_usage_tokens_total",
+                "Tokens since the store was created.",
+                labels=("provider", "operation", "direction"),
+            ),
+            (
+                ((usage.provider, usage.operation, direction), count)
+                for usage in health.provider_usage
+                for direction, count in (("input", usage.tokens_in), ("output", usage.tokens_out))
+            ),
         ),
-    )
-    yield _filled(
-        CounterMetricFamily(
-            "recalld_provider_usage_tokens_total",
-            "Tokens since the store was created.",
-            labels=("provider", "operation", "direction"),
-        ),
-        (
-            ((usage.provider, usage.operation, direction), count)
-            for usage in health.provider_usage
-            for direction, count in (("input", usage.tokens_in), ("output", usage.tokens_out))
-        ),
-    )
+    ]
 
 
-def _jobs(health: HealthSnapshot) -> Iterator[Metric]:
+def _jobs(health: HealthSnapshot) -> list[Metric]:
     queues = health.queues
-    yield _filled(
-        GaugeMetricFamily("recalld_jobs", "Jobs by kind and state.", labels=("kind", "state")),
-        (
-            ((queue.kind, state), count)
-            for queue in queues
-            for state, count in (("pending", queue.pending), ("running", queue.running), ("dead", queue.dead))
+    return [
+        _filled(
+            GaugeMetricFamily("recalld_jobs", "Jobs by kind and state.", labels=("kind", "state")),
+            (
+                ((queue.kind, state), count)
+                for queue in queues
+                for state, count in (("pending", queue.pending), ("running", queue.running), ("dead", queue.dead))
+            ),
         ),
-    )
-    yield _filled(
-        CounterMetricFamily(
-            "recalld_jobs_completed_total", "Jobs completed since the store was created.", labels=("kind",)
+        _filled(
+            CounterMetricFamily(
+                "recalld_jobs_completed_total", "Jobs completed since the store was created.", labels=("kind",)
+            ),
+            (((queue.kind,), queue.done) for queue in queues),
         ),
-        (((queue.kind,), queue.done) for queue in queues),
-    )
-    yield _filled(
-        GaugeMetricFamily("recalld_job_queue_age_seconds", "Age of the oldest job to be done.", labels=("kind",)),
-        (((queue.kind,), queue.oldest_s) for queue in queues),
-    )
+        _filled(
+            GaugeMetricFamily("recalld_job_queue_age_seconds", "Age of the oldest job to be done.", labels=("kind",)),
+            (((queue.kind,), queue.oldest_s) for queue in queues),
+        ),
+    ]
 
 
 def _store(health: HealthSnapshot) -> Iterator[Metric]:
@@ -280,15 +292,19 @@ def _store(health: HealthSnapshot) -> Iterator[Metric]:
     )
 
 
-def _vectors(count: VectorCount) -> Iterator[Metric]:
-    yield GaugeMetricFamily("recalld_vectors", "Chunks with a vector of the configured model.", count.made)
-    yield GaugeMetricFamily("recalld_vectors_expected", "Chunks that need one.", count.wanted)
-    yield _filled(
-        GaugeMetricFamily(
-            "recalld_vectors_rejected", "Chunks without one, since the provider rejected the text.", labels=("reason",)
+def _vectors(count: VectorCount) -> list[Metric]:
+    return [
+        GaugeMetricFamily("recalld_vectors", "Chunks with a vector of the configured model.", count.made),
+        GaugeMetricFamily("recalld_vectors_expected", "Chunks that need one.", count.wanted),
+        _filled(
+            GaugeMetricFamily(
+                "recalld_vectors_rejected",
+                "Chunks without one, since the provider rejected the text.",
+                labels=("reason",),
+            ),
+            (((reason,), rejected) for reason, rejected in count.refused.items()),
         ),
-        (((reason,), rejected) for reason, rejected in count.refused.items()),
-    )
+    ]
 
 
 ENDPOINTS = (

@@ -12,11 +12,10 @@ from starlette.requests import ClientDisconnect, Request, empty_receive
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recalld.domain.errors import Invalid, RecalldError
-from recalld.infra.tasks import cancel_when
 from recalld.surfaces.http.admission import RequestClass
 from recalld.surfaces.http.body import read_body, read_json
 from recalld.surfaces.http.crossorigin import base_url
-from recalld.surfaces.http.endpoint import DISCONNECT_CHECK_AFTER_S
+from recalld.surfaces.http.endpoint import while_connected
 from recalld.surfaces.http.errors import of_error
 from recalld.surfaces.http.lifetime import SMALL_BYTES, RequestLifetime, RequestPolicy
 from recalld.surfaces.http.memory_budget import MemoryReservation
@@ -72,17 +71,9 @@ class HttpContext:
         return text
 
     async def _answered(self, scope: Scope, receive: Receive, message: bytes, answer: ASGIApp) -> JsonBytes:
-        request = Request(scope, receive)
         answered = _CapturedResponse()
-        with cancel_when(lambda: _disconnected(request), DISCONNECT_CHECK_AFTER_S) as disconnect:
-            try:
-                await answer(scope, _BufferedReceive(message), answered)
-                return answered.response()
-            except asyncio.CancelledError:
-                if not disconnect.fired:
-                    raise
-        await disconnect.absorb()
-        raise ClientDisconnect
+        await while_connected(Request(scope, receive), answer(scope, _BufferedReceive(message), answered))
+        return answered.response()
 
     def refusal(self, error: RecalldError) -> tuple[int, dict[str, str]]:
         """A failure's status and headers, as on all routes."""
@@ -163,12 +154,6 @@ class _CapturedResponse:
         response = JsonBytes(b"".join(self._parts), self._start["status"])
         response.raw_headers = [tuple(one) for one in self._start["headers"]]
         return response
-
-
-async def _disconnected(request: Request) -> None:
-    """Return when the client has disconnected."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 MountedApps = Mapping[str, Callable[[HttpContext], ASGIApp]]

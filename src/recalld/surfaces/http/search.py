@@ -47,7 +47,13 @@ async def search(request: ApiRequest, body: SearchBody) -> dict[str, Any]:
     """Search in the context of a session, or with ``mode`` context assemble a block for a prompt."""
     _check_find(body)
     if body.mode == "context":
-        return await _context(request, body)
+        if body.target_uri:
+            raise Invalid(
+                "target_uri does not go with a context block",
+                remedy="leave it out; quotas choose what is recalled",
+                details={"field": "target_uri"},
+            )
+        return await _block(request, body.query, _sent(body))
     context_only = sorted(name for name in _sent(body) if name in ContextFields.model_fields)
     if context_only:
         raise Invalid(
@@ -98,16 +104,6 @@ async def glob(request: ApiRequest, body: GlobBody) -> dict[str, Any]:
     found = await request.workspace.glob(body.pattern, body.uri, limit=body.node_limit + 1)
     matches = request.cut(found, body.node_limit)
     return {"matches": matches, "count": len(matches), "truncated": len(found) > len(matches)}
-
-
-async def _context(request: ApiRequest, body: SearchBody) -> dict[str, Any]:
-    if body.target_uri:
-        raise Invalid(
-            "target_uri does not go with a context block",
-            remedy="leave it out; quotas choose what is recalled",
-            details={"field": "target_uri"},
-        )
-    return await _block(request, body.query, _sent(body))
 
 
 async def _block(request: ApiRequest, query: str, fields: Mapping[str, Any]) -> dict[str, Any]:

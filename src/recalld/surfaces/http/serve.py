@@ -152,7 +152,12 @@ def listen(server: ServerConfig, *, backlog: int = BACKLOG) -> socket.socket:
             f"server.host {server.host!r} is not an IP address", remedy="use 127.0.0.1, ::1 or localhost"
         ) from bad
     _check_guarded(server, loopback=address.is_loopback)
-    _warn_of_pages(server)
+    if not server.requires_key and "*" in server.cors_origins:  # ``recalld doctor`` reports it too
+        _log.warning(
+            "any website can read this store",
+            auth_mode=server.mode,
+            remedy="name the origins in server.cors_origins",
+        )
     listening = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -163,16 +168,6 @@ def listen(server: ServerConfig, *, backlog: int = BACKLOG) -> socket.socket:
         raise _cannot_listen(server, taken) from taken
     listening.setblocking(False)
     return listening
-
-
-def _warn_of_pages(server: ServerConfig) -> None:
-    """Log what ``recalld doctor`` reports too."""
-    if not server.requires_key and "*" in server.cors_origins:
-        _log.warning(
-            "any website can read this store",
-            auth_mode=server.mode,
-            remedy="name the origins in server.cors_origins",
-        )
 
 
 def _check_guarded(server: ServerConfig, *, loopback: bool) -> None:

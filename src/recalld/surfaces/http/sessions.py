@@ -68,7 +68,10 @@ async def configure(request: ApiRequest, session_id: str, body: ConfigBody) -> d
 async def list_(request: ApiRequest, query: SessionsQuery) -> list[Any]:
     """List the caller's sessions, newest first."""
     found = await request.workspace.sessions.list(limit=query.limit + 1, offset=query.offset)
-    return [_listed(s) for s in request.cut(found, query.limit)]
+    return [
+        {"session_id": s.id, "uri": str(s.uri), "is_dir": True, "mod_time": iso(s.updated_at)}
+        for s in request.cut(found, query.limit)
+    ]
 
 
 async def get(request: ApiRequest, session_id: str, query: SessionQuery) -> dict[str, Any]:
@@ -186,10 +189,6 @@ def _settings(one: Session) -> dict[str, Any]:
         "auto_commit_policy": one.config.get("auto_commit_policy"),
         "memory_extraction_config": one.config.get("memory_extraction_config") or {"events": {"tags": []}},
     }
-
-
-def _listed(one: Session) -> dict[str, Any]:
-    return {"session_id": one.id, "uri": str(one.uri), "is_dir": True, "mod_time": iso(one.updated_at)}
 
 
 def _appended(result: Appended) -> dict[str, Any]:

@@ -133,7 +133,23 @@ async def restore(request: ApiRequest, body: RestoreBody) -> dict[str, Any]:
         author_name=body.author_name or "",
         author_email=body.author_email or "",
     )
-    return _restored(result, dry_run=body.dry_run)
+    plan = result.plan
+    head = plan.head.oid if plan.head else None
+    if body.dry_run or result.snapshot is None:
+        shown = {"result": "dry_run" if body.dry_run else "noop", "head": head, "source": plan.source.oid}
+        return shown | {"diff": _to_do(result)} if body.dry_run else shown
+    return {
+        "result": "applied",
+        "new_commit_oid": result.snapshot.oid,
+        "source_commit": plan.source.oid,
+        "parent_commit": result.snapshot.parent or None,
+        "written": len(plan.write),
+        "deleted": len(plan.delete),
+        "unchanged": len(plan.unchanged),
+        "written_paths": _addresses(plan.write),
+        "deleted_paths": _addresses(plan.delete),
+        "task_id": None,
+    }
 
 
 async def read_ignore(request: ApiRequest) -> str:
@@ -176,26 +192,6 @@ def _shown(one: Snapshot) -> dict[str, Any]:
         "author": who,
         "committer": dict(who),
         "message": one.message,
-    }
-
-
-def _restored(result: Restored, *, dry_run: bool) -> dict[str, Any]:
-    plan = result.plan
-    head = plan.head.oid if plan.head else None
-    if dry_run or result.snapshot is None:
-        shown = {"result": "dry_run" if dry_run else "noop", "head": head, "source": plan.source.oid}
-        return shown | {"diff": _to_do(result)} if dry_run else shown
-    return {
-        "result": "applied",
-        "new_commit_oid": result.snapshot.oid,
-        "source_commit": plan.source.oid,
-        "parent_commit": result.snapshot.parent or None,
-        "written": len(plan.write),
-        "deleted": len(plan.delete),
-        "unchanged": len(plan.unchanged),
-        "written_paths": _addresses(plan.write),
-        "deleted_paths": _addresses(plan.delete),
-        "task_id": None,
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from recalld.domain.errors import Invalid, Upstream
 from recalld.domain.job import TaskStatus
-from recalld.domain.results import Consistency, Reindexing
+from recalld.domain.results import Reindexing
 from recalld.rules.address import context_type
 from recalld.surfaces.http.endpoint import Endpoint
 from recalld.surfaces.http.models.tags_index import (
@@ -93,10 +93,6 @@ def _shown_reindexing(began: Reindexing, status: str) -> dict[str, Any]:
 async def consistency(request: ApiRequest, body: ConsistencyBody) -> dict[str, Any]:
     """Return whether everything at and below an address is in the index. A recent import may still be in progress."""
     found = await request.workspace.index.consistency(body.uri)
-    return _consistency(found)
-
-
-def _consistency(found: Consistency) -> dict[str, Any]:
     return {
         "ok": not found.missing,
         "expected_count": found.expected,

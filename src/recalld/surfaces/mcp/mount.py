@@ -9,7 +9,6 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -32,35 +31,27 @@ class HttpContext(Protocol):
 
     async def enter(self, scope: Scope) -> tuple[Engine, Workspace]:
         """The engine, and the workspace of the request's caller. Raises ``RecalldError``."""
-        ...
 
     async def exchange(self, scope: Scope, receive: Receive, send: Send, workspace: Workspace, answer: ASGIApp) -> None:
         """Let ``answer`` answer one message, both bounded. Raises ``RecalldError`` before anything was sent."""
-        ...
 
     def refusal(self, error: RecalldError) -> tuple[int, dict[str, str]]:
         """A failure's status and headers."""
-        ...
 
     async def upload(self, scope: Scope, temp_file_id: str) -> tuple[Path, str]:
         """The path and the file name of an upload of this caller."""
-        ...
 
     def ticket(self, scope: Scope, workspace: Workspace, uri: str) -> str:
         """Where a file can be fetched once without a key."""
-        ...
 
     def upload_ticket(self, scope: Scope, workspace: Workspace, options: Mapping[str, Any]) -> str:
         """Where a file can be sent once without a key, to be imported as ``options`` says."""
-        ...
 
     def slot(self, workspace: Workspace, kind: str, waits: bool) -> AbstractAsyncContextManager[None]:
         """Hold a slot of a request class, under the deadline of requests unless ``waits``. Entering it raises ``Busy``."""
-        ...
 
     async def off_loop(self, work: Callable[[], Any]) -> Any:
         """Run ``work`` on a thread."""
-        ...
 
 
 class Mcp:
@@ -122,14 +113,9 @@ def _plain_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
 
 def _load() -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     protocol = importlib.import_module("recalld.surfaces.mcp.protocol")
-    served = protocol.server(_tool_context)
+    served = protocol.server(lambda request: request.scope[_KEY])
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         await protocol.answer(served, scope, receive, send)
 
     return answer
-
-
-def _tool_context(request: Request) -> ToolContext:
-    tool_context: ToolContext = request.scope[_KEY]
-    return tool_context

@@ -64,12 +64,9 @@ async def serve_stdio(tool_context: ToolContext) -> None:
     """Serve stdin and stdout until stdin ends or stdout is closed."""
     served = server(lambda _: tool_context)
     try:
-        async with stdio_server(stdin=_stdin()) as (read, write):
+        # Lines that can be waited for without a thread; the library's own where the loop cannot watch a pipe (Windows).
+        stdin: Any = None if sys.platform == "win32" else lines(0)
+        async with stdio_server(stdin=stdin) as (read, write):
             await served.run(read, write, served.create_initialization_options())
     except* BrokenPipeError:
         pass  # the client has gone
-
-
-def _stdin() -> Any:
-    """Lines that can be waited for without a thread; None (the library's own) where the loop cannot watch a pipe (Windows)."""
-    return None if sys.platform == "win32" else lines(0)

@@ -78,7 +78,8 @@ async def list_(context: ToolContext, params: args.List) -> str:
         lines = [_row(e.node, e.rel_path) for e in entries]
     else:
         lines = [_row(n, n.uri.name) for n in await context.workspace.ls(params.uri, limit=most + 1)]
-    return "\n".join(_cut_list(lines, most)) or f"{params.uri} is empty."
+    more = [_MORE.format(most)] if len(lines) > most else []
+    return "\n".join([*lines[:most], *more]) or f"{params.uri} is empty."
 
 
 async def tree(context: ToolContext, params: args.Tree) -> str:
@@ -208,10 +209,6 @@ async def _one(context: ToolContext, uri: str, params: args.Read, chars_max: int
         return await _page(context, uri, params, chars_max)
     except RecalldError as error:  # one bad address leaves the others alone
         return f"Error: {error}"
-
-
-def _cut_list(lines: list[str], most: int) -> list[str]:
-    return [*lines[:most], _MORE.format(most)] if len(lines) > most else lines
 
 
 def _row(node: Node, name: str) -> str:

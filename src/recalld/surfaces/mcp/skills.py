@@ -7,7 +7,7 @@ from pathlib import Path
 
 from recalld.app.skills import SkillOperations
 from recalld.domain.errors import Invalid
-from recalld.domain.skill import SkillPackage, StoredSkill
+from recalld.domain.skill import StoredSkill
 
 from . import arguments as args
 from .tool_context import ToolContext, not_implemented
@@ -49,16 +49,12 @@ async def _from_path(context: ToolContext, skills: SkillOperations, params: args
     chosen = [params.skills] if isinstance(params.skills, str) else params.skills or ()
     found = await skills.packages(path, name, chosen=chosen)
     if params.list_only:
-        rows = [await _row(skills, where, package) for where, package in found.items()]
+        rows = [f"- [{at or '.'}] {await _validated(skills, package.text)}" for at, package in found.items()]
         return "\n".join([f"Found {len(rows)} skill(s):", *rows])
     # All are checked before any is stored: from a folder with a broken skill nothing is added.
     for package in found.values():
         await skills.usable(package)
     return _summary([await skills.store(package, target_uri=params.target_uri) for package in found.values()])
-
-
-async def _row(skills: SkillOperations, where: str, package: SkillPackage) -> str:
-    return f"- [{where or '.'}] {await _validated(skills, package.text)}"
 
 
 async def _validated(skills: SkillOperations, text: str) -> str:
