@@ -10,7 +10,7 @@ import pytest
 
 from recalld.surfaces.cli import add as module
 from recalld.surfaces.client import Client
-from recalld.surfaces.client.tasks import Tasks
+from recalld.surfaces.client.verbs import Tasks
 from tests.surfaces.cli.test_commands import Ran, run, wire
 from tests.surfaces.wire_double import Wire
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recalld.surfaces.cli.address import server_url
+from recalld.surfaces.cli.options import server_url
 
 pytestmark = pytest.mark.loop_may_block  # no loop here
 

@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recalld.domain.errors import Conflict
-from recalld.surfaces.cli.agent_files import merged, put
-from recalld.surfaces.cli.agent_settings import AGENTS, HIDDEN, Part, Server
+from recalld.surfaces.cli.agent_settings import AGENTS, HIDDEN, Part, Server, merged, put
 from recalld.surfaces.cli.main import main
 from tests.surfaces.wire_double import Canned, Wire, serving
 

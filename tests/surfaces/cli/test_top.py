@@ -8,8 +8,7 @@ import pytest
 from rich.console import Console
 
 from recalld.domain.errors import Invalid
-from recalld.surfaces.cli.metrics_client import parse, traffic
-from recalld.surfaces.cli.top import facts, view
+from recalld.surfaces.cli.top import facts, parse, traffic, view
 
 HEAD = """# HELP recalld_build_info Version of the server.
 # TYPE recalld_build_info gauge

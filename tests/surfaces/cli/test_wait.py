@@ -8,9 +8,9 @@ import pytest
 
 from recalld.domain.errors import Upstream
 from recalld.surfaces.cli import progress, wait
-from recalld.surfaces.cli.import_summary import show_import
 from recalld.surfaces.cli.options import Call
 from recalld.surfaces.cli.render import vectors_words
+from recalld.surfaces.cli.task import show_import
 
 
 class Slow:

@@ -164,7 +164,7 @@ def test_with_a_server_of_another_kind(
 ) -> None:
     foreign_server.body = ANSWERS[answer]  # type: ignore[attr-defined]
     monkeypatch.setenv("RECALLD_URL", f"http://127.0.0.1:{foreign_server.server_port}")
-    monkeypatch.setattr("recalld.surfaces.client.tasks.POLL_S", (0.0,))
+    monkeypatch.setattr("recalld.surfaces.client.verbs.POLL_S", (0.0,))
     check(ended(words(path), monkeypatch), as_json=False)
     check(ended([*words(path), "--json"], monkeypatch), as_json=True)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from recalld.surfaces.mcp.lines import lines
+from recalld.surfaces.mcp.protocol import lines
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
 

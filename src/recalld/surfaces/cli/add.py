@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import socket
 import sys
+import zipfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from recalld.domain.errors import Conflict, Invalid
+from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.policy import LEFT_OUT_MAX
+from recalld.rules.costs import estimate
 from recalld.rules.media import size_words
 
-from .cost_estimate import estimated_cost, show_cost
-from .import_summary import show_import, show_left_out, show_notes
 from .options import Call, with_client
 from .render import echo, note
-from .task import require_completed, watch_import
+from .task import require_completed, show_import, show_left_out, show_notes, watch_import
 from .wait import upload
 from .zip_folder import Packed, check_file, packed
 
@@ -177,3 +178,45 @@ def _show(done: dict[str, Any], skipped: Sequence[tuple[str, str]], *, wait: boo
     echo(f"adding {done.get('root_uri')}  (follow: recalld task wait {task}  stop: recalld task cancel {task})")
     show_notes(done.get("warnings") or done.get("errors") or [], {}, verbose=verbose)
     show_left_out(skipped, verbose=verbose)
+
+
+def estimated_cost(call: Call, file: Path, name: str) -> dict[str, Any] | None:
+    """The estimate for a file or zip beside today's budget; None where no language model is configured."""
+    try:
+        budget = call.client.usage(1)["model"]
+    except NotFound:
+        return None  # an older server, without this route
+    if not budget["provider"]:
+        return None
+    found = estimate(_sizes(file, name))
+    left = max(0, budget["tokens_per_day_max"] - budget["tokens_today"])
+    planned = min(found.tokens, budget["tokens_per_import_max"])
+    return {
+        **asdict(found),
+        "provider": budget["provider"],
+        "tokens_left_today": left,
+        "tokens_per_day_max": budget["tokens_per_day_max"],
+        "tokens_per_import_max": budget["tokens_per_import_max"],
+        "calls_per_import_max": budget["calls_per_import_max"],
+        "share_of_day": round(planned / max(1, budget["tokens_per_day_max"]), 4),
+    }
+
+
+def show_cost(found: dict[str, Any]) -> None:
+    """In a line or two, beside the answer."""
+    note(
+        f"{found['provider']}: about {found['tokens']:,} tokens in {found['calls']:,} calls for {found['files']:,} files, "
+        f"{found['share_of_day']:.0%} of a day's budget; {found['tokens_left_today']:,} are left today"
+    )
+    if found["tokens"] > found["tokens_per_import_max"] or found["calls"] > found["calls_per_import_max"]:
+        note(
+            f"an import plans at most {found['tokens_per_import_max']:,} tokens and {found['calls_per_import_max']:,} calls: "
+            "further files keep extractive abstracts"
+        )
+
+
+def _sizes(file: Path, name: str) -> list[tuple[str, int]]:
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            return [(entry.filename, entry.file_size) for entry in archive.infolist() if not entry.is_dir()]
+    return [(name, file.stat().st_size)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -52,3 +53,36 @@ def serve(
 def work(ctx: typer.Context) -> None:
     """Run a worker. A server starts it itself."""
     raise typer.Exit(int(importlib.import_module("recalld.app.worker_process").main(list(ctx.args)) or 0))
+
+
+@app.command(
+    epilog="""
+Examples:
+
+recalld mcp --data ./store
+
+While recalld serve has the folder, agents use its /mcp instead.
+"""
+)
+def mcp(
+    data: Annotated[Path | None, typer.Option(help="Folder of the store (default ~/.recalld).")] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings (default ./recalld.toml).")] = None,
+) -> None:
+    """Serve an agent on this machine over stdin and stdout (Model Context Protocol). Logs go to stderr."""
+    try:
+        settings = importlib.import_module("recalld.app.config").load_config(config, data=data)
+        logs = importlib.import_module("recalld.infra.logs").setup(level=settings.log.level, json=True)
+        try:
+            asyncio.run(_serve_stdio(settings))
+        finally:
+            logs.close()
+    except RecalldError as error:
+        raise typer.Exit(report(error, as_json=False)) from error
+
+
+async def _serve_stdio(settings: Any) -> None:
+    engine_type = importlib.import_module("recalld.app.engine").Engine
+    protocol = importlib.import_module("recalld.surfaces.mcp.protocol")
+    context = importlib.import_module("recalld.surfaces.mcp.tool_context").ToolContext
+    async with engine_type.open(config=settings) as engine:
+        await protocol.serve_stdio(context(engine, engine))

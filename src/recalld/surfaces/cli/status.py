@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -10,7 +11,7 @@ from recalld.domain.errors import Denied, NotFound
 from recalld.domain.version import VERSION
 
 from .options import Call, with_client
-from .render import echo, show_facts, vectors_words
+from .render import echo, note, show_facts, show_table, vectors_words
 
 app = typer.Typer()
 
@@ -52,3 +53,38 @@ def _words(value: Any) -> Any:
 def version(call: Call) -> None:
     """Print the version of this program."""
     call.answer({"version": VERSION}, lambda _: echo(f"recalld {VERSION}"))
+
+
+COLUMNS = ("day", "provider", "operation", "calls", "tokens_in", "tokens_out", "refused")
+
+
+@app.command(
+    epilog="""
+Examples:
+
+recalld usage
+
+recalld usage --days 30 --json
+"""
+)
+@with_client
+def usage(
+    call: Call,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Number of UTC days, today included.")] = 7,
+) -> None:
+    """Show what calls to providers cost, and the language model's budget."""
+    call.answer(call.client.usage(days), _show_usage)
+
+
+def _show_usage(found: Mapping[str, Any]) -> None:
+    show_table([name.replace("_", " ") for name in COLUMNS], ([row[name] for name in COLUMNS] for row in found["rows"]))
+    if not found["rows"]:
+        note("no provider was called")
+    budget = found["model"]
+    for day in (*([budget] if budget["provider"] else []), *found.get("providers", ())):
+        note(f"today {day['provider']}: {_share(day, 'tokens')}, {_share(day, 'calls')} ({day['state']})")
+
+
+def _share(day: Mapping[str, Any], what: str) -> str:
+    most = day[f"{what}_per_day_max"]
+    return f"{day[f'{what}_today']:,} {f'of {most:,} ' if most else ''}{what}"

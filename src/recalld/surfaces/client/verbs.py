@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import unicodedata
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from recalld.domain.errors import Invalid, NotFound, Upstream
 
 from .http_connection import Progress, Upload
-from .sessions import Sessions
-from .tasks import Tasks
-from .transport import API, Reply, Transport, legible
+from .transport import API, Reply, Transport, legible, segment
 
 FOREVER = float("inf")
 
@@ -262,3 +262,100 @@ class Client(Transport):
             "wait": wait,
         }
         return dict(self.post("/resources", body, timeout_s=FOREVER).result)
+
+
+BATCH_MESSAGES_MAX = 100
+"""Largest number of messages in one call."""
+
+
+class Sessions:
+    """The sessions of a client's user."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def create(self, session_id: str = "") -> dict[str, Any]:
+        """Create a session. Without ``session_id`` the server chooses one. Raises ``Conflict``."""
+        body = {"session_id": unicodedata.normalize("NFC", session_id) or None}
+        return dict(self._transport.post("/sessions", body).result)
+
+    def get(self, session_id: str) -> dict[str, Any]:
+        """Return a session's state. Raises ``NotFound``."""
+        return dict(self._transport.get(_path(session_id)).result)
+
+    def append(self, session_id: str, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Append messages (role, content, ...) in order. They are durable and searchable on return.
+
+        Each gets an ``id`` if it has none, so that a repeated call adds nothing twice. More than a hundred are sent in
+        several calls. Returns the last call's answer with ``added`` summed.
+        """
+        if not messages:
+            raise Invalid("there is no message to append", remedy="give at least one")
+        named = [{"id": f"msg_{uuid.uuid4().hex}", **message} for message in messages]
+        added, answer = 0, dict[str, Any]()
+        for start in range(0, len(named), BATCH_MESSAGES_MAX):
+            batch = {"messages": named[start : start + BATCH_MESSAGES_MAX]}
+            answer = dict(self._transport.post(_path(session_id, "/messages/batch"), batch, safe=True).result)
+            added += int(answer.get("added", 0))
+        return {**answer, "added": added}
+
+    def commit(self, session_id: str, *, keep_recent_count: int = 0) -> dict[str, Any]:
+        """Archive the live messages. The task ``task_id`` extracts memories from them. Raises ``NotFound``."""
+        body = {"keep_recent_count": keep_recent_count}
+        return dict(self._transport.post(_path(session_id, "/commit"), body).result)
+
+    def context(self, session_id: str, *, token_budget: int = 128_000) -> dict[str, Any]:
+        """Return the overview of the newest archive and the live messages, within a budget. Raises ``NotFound``."""
+        return dict(self._transport.get(_path(session_id, "/context"), token_budget=token_budget).result)
+
+    def delete(self, session_id: str) -> dict[str, Any]:
+        """Delete a session with its messages. Raises ``NotFound``."""
+        return dict(self._transport.call("DELETE", API + _path(session_id)).result)
+
+    def list(self, *, limit: int | None = None, offset: int = 0) -> list[dict[str, Any]]:
+        """Return sessions, newest first, without the first ``offset``. ``limit`` None: as many as the server returns at once."""
+        return [*self._transport.get("/sessions", limit=limit, offset=offset or None).result]
+
+
+def _path(session_id: str, below: str = "") -> str:
+    return f"/sessions/{segment(session_id, 'session_id')}{below}"
+
+
+POLL_S = (0.05, 0.1, 0.2, 0.3, 0.5)
+ENDED = frozenset({"completed", "failed", "cancelled"})
+
+
+class Tasks:
+    """The background tasks of a client's user."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def get(self, task_id: str) -> dict[str, Any]:
+        """Return one task. Raises ``NotFound``."""
+        return dict(self._transport.get(_task_path(task_id)).result)
+
+    def cancel(self, task_id: str) -> dict[str, Any]:
+        """Ask a task to stop. Raises ``Conflict`` if it has ended."""
+        return dict(self._transport.post(f"{_task_path(task_id)}/cancel", {}).result)
+
+    def wait(self, task_id: str, *, on_state: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
+        """Poll until the task has ended, in whatever state. ``on_state`` is called with every state."""
+        polls = 0
+        while True:
+            task = self.get(task_id)
+            if on_state is not None:
+                on_state(task)
+            if task["status"] in ENDED:
+                return task
+            self._transport.pause(POLL_S[min(polls, len(POLL_S) - 1)])
+            polls += 1
+
+    def list(self, *, type: str = "", status: str = "", limit: int = 50, offset: int = 0) -> list[dict[str, Any]]:
+        """Return tasks, newest first, without the first ``offset``."""
+        filters = {"task_type": type or None, "status": status or None}
+        return [*self._transport.get("/tasks", **filters, limit=limit, offset=offset or None).result]
+
+
+def _task_path(task_id: str) -> str:
+    return f"/tasks/{segment(task_id, 'task id')}"

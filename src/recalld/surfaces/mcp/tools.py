@@ -9,7 +9,7 @@ from typing import Any
 from recalld.domain.errors import Invalid, RecalldError
 
 from . import arguments as args
-from . import change, download, history, recall, skills
+from . import change, history, recall
 from .tool_context import ToolContext
 
 
@@ -38,8 +38,8 @@ TOOLS: tuple[Tool, ...] = (
     Tool("ingest", "write", args.Write, change.write),
     Tool("ingest", "edit", args.Edit, change.edit),
     Tool("bulk", "add_resource", args.AddResource, change.add_resource),
-    Tool("ingest", "add_skill", args.AddSkill, skills.add_skill),
-    Tool("recall", "download", args.Download, download.download),
+    Tool("ingest", "add_skill", args.AddSkill, change.add_skill),
+    Tool("recall", "download", args.Download, recall.download),
     Tool("open", "list_watches", args.Nothing, change.list_watches),
     Tool("open", "cancel_watch", args.CancelWatch, change.cancel_watch),
     Tool("recall", "grep", args.Grep, recall.grep),
