@@ -23,7 +23,7 @@ ALLOWED = {
     ("src/recalld/domain/pack.py", "kept"),
     ("src/recalld/domain/results.py", "made"),
     ("src/recalld/surfaces/http/models/history.py", "kept"),
-    ("src/recalld/surfaces/http/models/pack.py", "kept"),
+    ("src/recalld/surfaces/http/models/resource.py", "kept"),
     ("src/recalld/surfaces/http/models/resource.py", "made"),
     ("src/recalld/usecases/add/import_progress.py", "kept"),
     ("src/recalld/usecases/add/run_import.py", "kept"),

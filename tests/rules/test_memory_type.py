@@ -55,7 +55,7 @@ assert MemoriesQuery(category="goals").category == "goals"
     "the API's searches": """
 from recalld.surfaces.http.models.search import SearchBody
 assert SearchBody(quotas={"goals": 1}, detail={"goals": "full"}, other_peer_penalty={"goals": 0.0}).quotas == {"goals": 1}
-from recalld.surfaces.http.context_params import context_options
+from recalld.surfaces.http.search import context_options
 assert context_options({"detail": "full"})["detail"]["goals"] == "full"
 """,
     "what a language model is asked for": """

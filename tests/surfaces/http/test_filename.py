@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recalld.surfaces.http.filename import CHARS_MAX, filename_of
+from recalld.surfaces.http.multipart import CHARS_MAX, filename_of
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 
 from recalld.domain.errors import Busy
 from recalld.domain.uri import Uri
+from recalld.surfaces.http.admission import MemoryBudget
 from recalld.surfaces.http.app import Application
-from recalld.surfaces.http.memory_budget import MemoryBudget
 from tests.surfaces.http.fake_engine import FakeEngine
 from tests.surfaces.http.raw import posted
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recalld.surfaces.http.root_key import is_admin_path, root_key_may
+from recalld.surfaces.http.auth import is_admin_path, root_key_may
 
 OPEN = """
 GET /api/v1/system/status

@@ -15,9 +15,9 @@ from starlette.types import Message
 
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine, Workspace
+from recalld.surfaces.http.admission import MemoryBudget
 from recalld.surfaces.http.app import Application, create_app
 from recalld.surfaces.http.body import JSON_BYTES_MAX, VALUES_MAX
-from recalld.surfaces.http.memory_budget import MemoryBudget
 from recalld.surfaces.mcp.mount import Mcp
 
 NOTE = "viking://resources/note.md"

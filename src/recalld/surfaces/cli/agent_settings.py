@@ -1,4 +1,4 @@
-"""The settings of each agent: which file, where in it, and under which names."""
+"""The settings of each agent: which file, where in it, under which names; an entry is put in and everything else stays."""
 
 from __future__ import annotations
 

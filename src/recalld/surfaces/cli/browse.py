@@ -1,4 +1,4 @@
-"""Commands that read the tree: ls, tree, stat, read, abstract, overview, grep, glob."""
+"""Commands that read and search: ls, tree, stat, read, abstract, overview, grep, glob, find."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``recalld doctor``: checks of this machine, with a remedy for each problem."""
+"""``recalld doctor``: checks of this machine. ``recalld fsck``: check and repair a store that no process has open."""
 
 from __future__ import annotations
 

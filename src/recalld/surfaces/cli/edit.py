@@ -1,4 +1,4 @@
-"""Commands that change the tree: write, mkdir, mv, cp, rm."""
+"""Commands that change the tree: write, mkdir, mv, cp, rm, undo."""
 
 from __future__ import annotations
 

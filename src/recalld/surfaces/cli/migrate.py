@@ -20,7 +20,7 @@ from recalld.rules.pack_format import BACKUP, MANIFEST, META, read_manifest, roo
 from recalld.surfaces.client import Client
 from recalld.usecases.pack.pack_writer import PackWriter
 
-from .migrate_folder import MigrationPack, pack_folder, pack_server
+from .migrate_sources import MigrationPack, pack_folder, pack_server
 from .options import Call, with_client
 from .packs import check_pack, show_imported, upload_pack
 from .render import note

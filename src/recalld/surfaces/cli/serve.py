@@ -1,4 +1,4 @@
-"""``recalld serve`` and the worker's hidden entry. Both load their machinery only when they run."""
+"""``recalld serve``, ``recalld mcp`` and the worker: each loads its machinery only when it runs."""
 
 from __future__ import annotations
 

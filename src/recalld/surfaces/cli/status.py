@@ -1,4 +1,4 @@
-"""``recalld status`` and ``recalld version``."""
+"""``recalld status``, ``recalld version`` and ``recalld usage``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``recalld task``: background work."""
+"""``recalld task``: background work, and the summary of an import."""
 
 from __future__ import annotations
 

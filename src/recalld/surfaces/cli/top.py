@@ -1,4 +1,4 @@
-"""``recalld top``: what a server is doing, live."""
+"""``recalld top``: what a server is doing, live, from two scrapes of /metrics."""
 
 from __future__ import annotations
 

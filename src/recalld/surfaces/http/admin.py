@@ -1,16 +1,18 @@
-"""/admin: accounts, users, keys and their settings."""
+"""/admin: accounts, users, keys and their settings. /user-settings: settings a user makes for itself."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from recalld.app.admin import AdminOperations
+from recalld.app.default_locations import Locations
 from recalld.domain.errors import Denied, Invalid
 from recalld.domain.member import Account, Member
 from recalld.rules.openviking_json import iso
 from recalld.rules.settings import AGENT_EVOLUTION
 from recalld.surfaces.http.endpoint import Endpoint
 from recalld.surfaces.http.models import admin as models
+from recalld.surfaces.http.models.admin import LocationsBody, LocationsShown
 from recalld.surfaces.http.request import ApiRequest
 
 _AT = "/api/v1/admin"
@@ -166,6 +168,30 @@ def _user_settings(one: Member) -> dict[str, Any]:
     return {"account_id": one.account, "user_id": one.user, "memory_policy": one.settings.get("memory_policy")}
 
 
+_LOCATIONS = "/api/v1/user-settings/add-locations"
+
+
+async def get(request: ApiRequest) -> dict[str, Any]:
+    """Return where imports and skills go by default."""
+    return _shown(await request.workspace.locations.get())
+
+
+async def set_(request: ApiRequest, body: LocationsBody) -> dict[str, Any]:
+    """Set where imports and skills go by default. Null restores the default."""
+    changes = body.model_dump(include=body.model_fields_set - {"telemetry"})
+    return _shown(await request.workspace.locations.set(changes))
+
+
+async def reset(request: ApiRequest) -> dict[str, Any]:
+    """Restore both defaults."""
+    return _shown(await request.workspace.locations.reset())
+
+
+def _shown(found: Locations) -> dict[str, Any]:
+    effective = {"resource_uri": found.resource_uri, "skill_uri": found.skill_uri}
+    return {"override": dict(found.override), "effective": effective}
+
+
 ENDPOINTS = (
     Endpoint("POST", f"{_AT}/accounts", create_account, models.AccountCreated, "Create an account"),
     Endpoint("GET", f"{_AT}/accounts", accounts, list[models.AccountShown], "List accounts"),
@@ -186,4 +212,7 @@ ENDPOINTS = (
     Endpoint("GET", f"{_AT}/agent-evolution", evolution, dict[str, Any], "Not implemented"),
     Endpoint("PUT", f"{_AT}/agent-evolution", set_evolution, dict[str, Any], "Not implemented"),
     Endpoint("POST", f"{_AT}/migrate", migrate, dict[str, Any], "Not implemented"),
+    Endpoint("GET", _LOCATIONS, get, LocationsShown, "Show default locations"),
+    Endpoint("PATCH", _LOCATIONS, set_, LocationsShown, "Set default locations"),
+    Endpoint("DELETE", _LOCATIONS, reset, LocationsShown, "Reset default locations"),
 )

@@ -20,7 +20,6 @@ from recalld.infra.thread_pool import Pool
 from recalld.rules.origin import ANY
 from recalld.surfaces.http import (
     admin,
-    content,
     history,
     metrics,
     observer,
@@ -33,16 +32,10 @@ from recalld.surfaces.http import (
     snapshots,
     stats,
     system,
-    tags_index,
-    tasks,
-    tool_results,
     tree,
     unsupported_routes,
-    usage,
-    user_settings,
 )
-from recalld.surfaces.http.cors import Cors
-from recalld.surfaces.http.crossorigin import CrossOriginProtection
+from recalld.surfaces.http.crossorigin import Cors, CrossOriginProtection
 from recalld.surfaces.http.endpoint import Endpoint, EndpointApp
 from recalld.surfaces.http.errors import of_status
 from recalld.surfaces.http.middleware import MountedApp, OnRequest, RequestMiddleware, RequestRecord
@@ -79,12 +72,8 @@ _EXPOSED = (
 ENDPOINTS: tuple[Endpoint, ...] = (
     *search.ENDPOINTS,
     *sessions.ENDPOINTS,
-    *tool_results.ENDPOINTS,
-    *content.ENDPOINTS,
-    *system.ENDPOINTS,
     *tree.ENDPOINTS,
-    *tasks.ENDPOINTS,
-    *tags_index.ENDPOINTS,
+    *system.ENDPOINTS,
     *history.ENDPOINTS,
     *resources.ENDPOINTS,
     *skills.ENDPOINTS,
@@ -94,9 +83,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *metrics.ENDPOINTS,
     *observer.ENDPOINTS,
     *stats.ENDPOINTS,
-    *usage.ENDPOINTS,
     *admin.ENDPOINTS,
-    *user_settings.ENDPOINTS,
     *unsupported_routes.ENDPOINTS,
 )
 """Every route, the busiest first: they are tried in this order."""

@@ -11,6 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from recalld.app.config import ServerConfig
@@ -25,7 +28,7 @@ _PAGES = ("/", "/docs", "/studio")
 _DOWNLOAD = "/api/v1/content/download"
 _SHOWN_MAX = 80
 
-Headers = Mapping[bytes, tuple[bytes, ...]]
+RawHeaders = Mapping[bytes, tuple[bytes, ...]]
 
 
 class CrossOriginProtection:
@@ -85,14 +88,14 @@ class Policy:
             return _misdirected(headers.get(b"host", ()))
         return self._foreign(scope, headers, reached) if self._checks_origin else None
 
-    def _is_plain(self, scope: Scope, headers: Headers) -> bool:
+    def _is_plain(self, scope: Scope, headers: RawHeaders) -> bool:
         """What programs send: one host, which is ours, and no header of a browser or proxy."""
         if len(headers) > 1 or self._proxies or TARGET in scope:
             return False
         hosts = headers.get(b"host", ())
         return len(hosts) == 1 and (not self._checks_host or bool(self._knows(hosts[0])))
 
-    def _reached(self, scope: Scope, headers: Headers) -> _Reached:
+    def _reached(self, scope: Scope, headers: RawHeaders) -> _Reached:
         """Every name must be one of ours: the one that a trusted proxy reports, and the one that the proxy used. A page whose
         name was rebound to this machine could send a forwarded header too.
         """
@@ -117,7 +120,7 @@ class Policy:
             return False
         return host.loopback or host in self._hosts or Authority(host.host) in self._hosts
 
-    def _foreign(self, scope: Scope, headers: Headers, reached: _Reached) -> RecalldError | None:
+    def _foreign(self, scope: Scope, headers: RawHeaders, reached: _Reached) -> RecalldError | None:
         """An origin that is neither ours nor listed, or without an origin a browser that reports a cross-site request."""
         origins = headers.get(b"origin", ())
         for one in origins:
@@ -209,11 +212,11 @@ def _is_own(found: str, reached: _Reached) -> bool:
     return found in own and any(one.startswith(f"{scheme}://") for one in reached.origins)
 
 
-def _crosses(headers: Headers) -> bool:
+def _crosses(headers: RawHeaders) -> bool:
     return any(one.lower() == b"cross-site" for one in headers.get(b"sec-fetch-site", ()))
 
 
-def _is_navigation(scope: Scope, headers: Headers) -> bool:
+def _is_navigation(scope: Scope, headers: RawHeaders) -> bool:
     """Whether the user follows a link to one of our pages, or to a file that the link itself opens. An embedded resource is not a
     navigation.
     """
@@ -258,3 +261,19 @@ def _refused(web_origin: bytes) -> Denied:
         remedy="if it may, name it in server.cors_origins, or in server.public_url where it is the server's own",
         details={"header": "Origin" if web_origin else "Sec-Fetch-Site"},
     )
+
+
+class Cors(CORSMiddleware):
+    """Starlette's, with refused preflights in the envelope."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """The answer to a preflight."""
+        answer = super().preflight_response(request_headers)
+        if answer.status_code < 400:
+            return answer
+        refused = Denied(
+            f"a page of {request_headers.get('origin', '')[:80]!r} may not ask this server in such a way",
+            remedy="name its origin in server.cors_origins if it may",
+            details={"header": "Origin"},
+        )
+        return failure(*of_error(refused))

@@ -13,8 +13,7 @@ from typing import TypeVar
 
 from recalld.app.request import working_for
 from recalld.domain.errors import Busy, RecalldError, deadline_exceeded
-from recalld.surfaces.http.admission import Admission, RequestClass, Slot
-from recalld.surfaces.http.memory_budget import MemoryBudget, MemoryReservation
+from recalld.surfaces.http.admission import Admission, MemoryBudget, MemoryReservation, RequestClass, Slot
 
 T = TypeVar("T")
 SMALL_BYTES = 64 * 1024

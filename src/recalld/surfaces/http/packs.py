@@ -1,18 +1,20 @@
-"""/pack: subtrees and accounts as files, and /content/download: single files."""
+"""/pack: subtrees and accounts as files, and /content/download: single files. A slow reader costs one slice of memory."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from urllib.parse import quote
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from recalld.domain.errors import Invalid
 from recalld.domain.pack import ImportedPack
+from recalld.infra.thread_pool import Pool
 from recalld.ports.source import UPLOAD_NOTE
-from recalld.surfaces.http.downloads import BYTES, send_file, send_pieces
 from recalld.surfaces.http.endpoint import Deadline, Endpoint
-from recalld.surfaces.http.models.pack import (
+from recalld.surfaces.http.models.resource import (
     BackupBody,
     DownloadQuery,
     ExportBody,
@@ -24,6 +26,8 @@ from recalld.surfaces.http.request import ApiRequest
 from recalld.surfaces.http.uploads import open_upload
 
 _AT = "/api/v1/pack"
+SLICE_BYTES = 262_144
+BYTES = "application/octet-stream"
 _ZIP = "application/zip"
 
 
@@ -89,6 +93,38 @@ def _shown_import(done: ImportedPack) -> dict[str, Any]:
         "left_out": list(done.left_out),
         "left_out_total": done.left_out_total,
     }
+
+
+def attachment(name: str) -> dict[str, str]:
+    """The ``Content-Disposition`` header of a download; ``name`` is percent-encoded."""
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name.encode('utf-8', 'replace'), safe='')}"}
+
+
+def send_pieces(pieces: AsyncIterator[bytes], name: str, size: int) -> Response:
+    """A streamed download. ``Content-Length`` lets the client detect a truncated transfer."""
+    headers = attachment(name) | {"Content-Length": str(size)}
+    return StreamingResponse(pieces, media_type=BYTES, headers=headers)
+
+
+async def send_file(path: Path, name: str, size: int, pool: Pool, media: str) -> Response:
+    """Send a temporary file. It is unlinked before the first byte is sent, so it cannot be left behind."""
+    file = await pool.run(_take, path)
+    headers = attachment(name) | {"Content-Length": str(size)}
+    return StreamingResponse(_read(file, pool), media_type=media, headers=headers)
+
+
+def _take(path: Path) -> IO[bytes]:
+    file = path.open("rb")
+    path.unlink(missing_ok=True)
+    return file
+
+
+async def _read(file: IO[bytes], pool: Pool) -> AsyncIterator[bytes]:
+    try:
+        while piece := await pool.run(file.read, SLICE_BYTES):
+            yield piece
+    finally:
+        file.close()
 
 
 ENDPOINTS = (

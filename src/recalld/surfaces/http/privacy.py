@@ -9,7 +9,7 @@ from typing import Any
 from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.privacy import PrivacyConfig, PrivacyField
 from recalld.surfaces.http.endpoint import Endpoint
-from recalld.surfaces.http.models.privacy import (
+from recalld.surfaces.http.models.admin import (
     ActivateBody,
     FieldQuery,
     PrivacyBody,

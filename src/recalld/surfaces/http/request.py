@@ -21,12 +21,10 @@ from recalld.domain.errors import Closed, Denied, RecalldError
 from recalld.domain.uri import Uri
 from recalld.infra.thread_pool import Pool
 from recalld.rules.address import resolve
-from recalld.surfaces.http.admission import Admission
-from recalld.surfaces.http.auth import dev_identity, key_identity, key_of, trusted_identity
+from recalld.surfaces.http.admission import Admission, MemoryBudget
+from recalld.surfaces.http.auth import check_root_key, dev_identity, key_identity, key_of, trusted_identity
 from recalld.surfaces.http.connections import Connections
-from recalld.surfaces.http.memory_budget import MemoryBudget
 from recalld.surfaces.http.request_counters import RequestCounters
-from recalld.surfaces.http.root_key import check_root_key
 from recalld.surfaces.http.tickets import Ticket, Tickets, invalid_ticket
 from recalld.surfaces.http.uploads import UploadQuota
 

@@ -9,7 +9,6 @@ from starlette.responses import Response
 from recalld.domain.errors import Invalid
 from recalld.domain.snapshot import Change, Restored, Snapshot
 from recalld.rules.snapshots import uri_of
-from recalld.surfaces.http.downloads import BYTES, attachment
 from recalld.surfaces.http.endpoint import Deadline, Endpoint
 from recalld.surfaces.http.models.snapshot import (
     PATHS_MAX,
@@ -29,6 +28,7 @@ from recalld.surfaces.http.models.snapshot import (
     VersionsQuery,
     VersionsResult,
 )
+from recalld.surfaces.http.packs import BYTES, attachment
 from recalld.surfaces.http.request import ApiRequest
 
 _AT = "/api/v1/snapshot"

@@ -1,4 +1,4 @@
-"""/stats and /debug/vector: figures about what a caller has."""
+"""/stats and /debug/vector: figures about what a caller has, and what calls to providers cost."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from recalld.surfaces.http.models.monitor import (
     ScrollQuery,
     ScrollResult,
     SessionFigures,
+    UsageQuery,
+    UsageResult,
 )
 from recalld.surfaces.http.models.resource import CountQuery, CountResult
 from recalld.surfaces.http.request import ApiRequest
@@ -106,6 +108,55 @@ def _filter(text: str | None) -> dict[str, Any] | None:
     return parsed
 
 
+async def usage(request: ApiRequest, query: UsageQuery) -> dict[str, Any]:
+    """Return calls and tokens by day, provider and purpose, of the caller's account or, for root, of every account."""
+    found = await request.workspace.stats.usage(query.days)
+    rows, day = found.rows, found.budget
+    return {
+        "days": query.days,
+        "rows": [
+            {
+                "day": r.day,
+                "account_id": r.account,
+                "provider": r.provider,
+                "operation": r.operation,
+                "calls": r.calls,
+                "tokens_in": r.tokens_in,
+                "tokens_out": r.tokens_out,
+                "refused": r.refused,
+            }
+            for r in rows
+        ],
+        "total": {
+            "calls": sum(r.calls for r in rows),
+            "tokens_in": sum(r.tokens_in for r in rows),
+            "tokens_out": sum(r.tokens_out for r in rows),
+            "refused": sum(r.refused for r in rows),
+        },
+        "model": {
+            "provider": day.provider,
+            "state": day.state,
+            "tokens_today": day.tokens_today,
+            "calls_today": day.calls_today,
+            "tokens_per_day_max": day.costs.tokens_per_day_max,
+            "calls_per_day_max": day.costs.calls_per_day_max,
+            "tokens_per_import_max": day.costs.tokens_per_import_max,
+            "calls_per_import_max": day.costs.calls_per_import_max,
+        },
+        "providers": [
+            {
+                "provider": one.provider,
+                "state": one.state,
+                "tokens_today": one.tokens_today,
+                "calls_today": one.calls_today,
+                "tokens_per_day_max": one.policy.tokens_max,
+                "calls_per_day_max": one.policy.calls_max,
+            }
+            for one in found.days
+        ],
+    }
+
+
 ENDPOINTS = (
     Endpoint("GET", f"{_STATS}/memories", memories, MemoriesResult, "Count memories"),
     Endpoint(
@@ -113,4 +164,5 @@ ENDPOINTS = (
     ),
     Endpoint("GET", f"{_DEBUG}/scroll", scroll, ScrollResult, "List chunks of the index"),
     Endpoint("GET", f"{_DEBUG}/count", count, CountResult, "Count searchable chunks"),
+    Endpoint("GET", "/api/v1/stats/usage", usage, UsageResult, "Show provider usage", peer=False),
 )

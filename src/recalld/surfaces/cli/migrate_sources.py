@@ -1,4 +1,4 @@
-"""A workspace's data folder, packed: ``local/{account}/{scope}/...`` as its files lie there."""
+"""Another store, packed to be imported here: the data folder of a workspace, or the content of a running server."""
 
 from __future__ import annotations
 
