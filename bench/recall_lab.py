@@ -24,7 +24,7 @@ import numpy as np
 
 from recalld.adapters.embedder.static import StaticEmbedder, StaticSettings
 from recalld.adapters.sqlite.search.index import SqliteSearchIndex
-from recalld.app.stages import StageTimes
+from recalld.app.build import StageTimes
 from recalld.domain.caller import Caller
 from recalld.domain.policy import Deadlines
 from recalld.domain.query import Query

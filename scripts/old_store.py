@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 WRITE = """
 import asyncio, pathlib, sys
 from recalld.app.engine import Engine
-from recalld.app.snapshots import SnapshotVerbs
+from recalld.app.history import SnapshotVerbs
 
 EMBEDDER = {"kind": "hash"}
 

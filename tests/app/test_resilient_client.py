@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
 from recalld.adapters.model import openai
 from recalld.app.resilient_client import ResilientClient, ResilientEmbedder, ResilientModel
-from recalld.app.usage_meter import UsageMeter
+from recalld.app.usage import UsageMeter
 from recalld.domain.document import Document
 from recalld.domain.errors import Busy, Upstream
 from recalld.domain.policy import DayPolicy

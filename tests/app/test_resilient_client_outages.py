@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
 from recalld.app.resilient_client import ResilientClient, ResilientEmbedder
-from recalld.app.usage_meter import UsageMeter
+from recalld.app.usage import UsageMeter
 from recalld.domain.errors import Busy, Upstream
 from recalld.domain.policy import DayPolicy
 from tests.virtual import LoopClock, run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recalld.app.usage_meter import UsageMeter
+from recalld.app.usage import UsageMeter
 from recalld.domain.errors import Busy
 from recalld.domain.policy import DayPolicy
 from recalld.usecases.maintenance.provider_budget import DAY

@@ -10,7 +10,7 @@ import pytest
 from recalld.app.admin import AdminOperations
 from recalld.app.privacy import PrivacyOperations
 from recalld.app.sessions import SessionOperations
-from recalld.app.tags_index import IndexOperations
+from recalld.app.stats import IndexOperations
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, ConfigureSession, NoteRecall
 from recalld.domain.errors import Conflict, Invalid, NotFound

@@ -18,6 +18,7 @@ from recalld.adapters.sqlite.history.history import SqliteHistory
 from recalld.adapters.sqlite.ledger.ledger import FILE_NAME, SqliteLedger, open_ledger
 from recalld.adapters.sqlite.registry.registry import SqliteRegistry
 from recalld.adapters.sqlite.search.index import SqliteSearchIndex
+from recalld.domain.histogram import Histogram
 from recalld.domain.policy import CostPolicy, DayPolicy, Deadlines, SessionPolicy
 from recalld.infra.ipc import Channel
 from recalld.infra.thread_pool import Pool
@@ -33,8 +34,7 @@ from .config import Config, EmbedderConfig, RerankerConfig
 from .job_registry import POLICIES
 from .plugins import load, load_all, make
 from .resilient_client import METERED, ResilientClient, ResilientEmbedder, ResilientModel, ResilientReranker
-from .stages import StageTimes
-from .usage_meter import UsageMeter
+from .usage import UsageMeter
 
 COMPUTE_RUNNING_MAX = 2
 BULK_DEADLINE_S = 120.0
@@ -206,3 +206,18 @@ def _former(serving: tuple[str, ...], wanted: Embedder | None) -> Embedder | Non
     local = [p for p in load_all("embedder") if not p.remote]
     known: list[Embedder | None] = [p.make(p.settings()) for p in local]
     return next((e for e in known if e is not None and e.fingerprint in serving), None)
+
+
+class StageTimes:
+    """See ``ports.stages.Stages``."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, Histogram] = {}
+
+    def took(self, stage: str, seconds: float) -> None:
+        """See ``ports.stages.Stages``."""
+        self._seen.setdefault(stage, Histogram()).add(seconds)
+
+    def so_far(self) -> dict[str, Histogram]:
+        """See ``ports.stages.Stages``."""
+        return self._seen

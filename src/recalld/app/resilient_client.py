@@ -25,7 +25,7 @@ from recalld.rules import breaker
 from recalld.rules.breaker import BreakerState, CallPolicy, Circuit
 from recalld.rules.openviking_json import tokens
 
-from .usage_meter import UsageMeter
+from .usage import UsageMeter
 
 T = TypeVar("T")
 RETRY_WAIT_S = 0.05

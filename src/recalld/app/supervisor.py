@@ -1,20 +1,24 @@
-"""Runs one worker process beside the server: starts, monitors, restarts and stops it."""
+"""Runs one worker process beside the server: starts, monitors, restarts and stops it, and sends it its settings."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
-from recalld.adapters.ipc.remote_writes import handlers, push_wakeups
-from recalld.domain.errors import Busy, Closed, Upstream
+import orjson
+from pydantic import SecretStr
+
+from recalld.adapters.ipc.remote_writes import METHODS, handlers, push_wakeups
+from recalld.domain.errors import Busy, Closed, Conflict, Upstream
 from recalld.infra.child_process import Child, spawn
-from recalld.infra.ipc import Channel
+from recalld.infra.ipc import Channel, protocol_version
 from recalld.infra.logs import get_logger
 from recalld.ports.bundle import Ports
 
-from . import worker_settings
 from .config import Config
 
 BACKOFF_S = 0.5
@@ -35,7 +39,7 @@ class Supervisor:
         self._ports = ports
         self._clock = ports.clock
         self._arguments = tuple(arguments)
-        self._greeting, self._secrets = worker_settings.encode_settings(config), worker_settings.secret_values(config)
+        self._greeting, self._secrets = encode_settings(config), secret_values(config)
         self._heartbeat_timeout_s = config.worker.heartbeat_timeout_s
         self._status = 1
         self.pid = 0
@@ -115,3 +119,49 @@ class Supervisor:
             return
         if returned:
             log.info("leases released", count=returned)
+
+
+SECRET_CHARS_MIN = 4
+"""A shorter value occurs in too many places to be traced."""
+
+
+def encode_settings(config: Config) -> bytes:
+    """Serialise the settings as JSON, with the protocol's version, to be sent over the worker's socket.
+
+    Arguments and the environment can be read by other programs. The server's own section is left out: a worker needs neither
+    authentication settings nor the root key. Paths are absolute, since the worker has another working directory.
+    """
+    settings = config.model_copy(update={"data": config.folder.absolute()}).model_dump(exclude={"server"})
+    return orjson.dumps({"protocol": protocol_version(METHODS), "settings": _plain(settings)})
+
+
+def decode_settings(data: bytes) -> Config:
+    """Parse the settings. Raises ``Conflict`` if the server speaks another version of the protocol."""
+    greeting = orjson.loads(data)
+    if greeting.get("protocol") != protocol_version(METHODS):
+        raise Conflict(
+            "the server that started this worker runs another version of recalld", remedy="restart the server"
+        )
+    return Config(**greeting["settings"])
+
+
+def secret_values(config: Config) -> frozenset[str]:
+    """Return every key and password in the settings, including the root key."""
+    return frozenset(one for one in _secret_values(config.model_dump()) if len(one) >= SECRET_CHARS_MIN)
+
+
+def _secret_values(value: Any) -> Iterator[str]:
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    for part in value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
+        yield from _secret_values(part)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items() if part is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return str(value) if isinstance(value, Path) else value

@@ -14,8 +14,7 @@ from recalld.rules.lines import Page
 from recalld.usecases.pack.fetch import Fetched, fetch
 from recalld.usecases.tree import alias, edit, match, mkdir_rm_mv_cp, read, write
 
-from .operations import Operations, check_min
-from .wait_idle import wait_until_idle
+from .operations import Operations, check_min, wait_until_idle
 
 
 class TreeOperations(Operations):

@@ -15,9 +15,8 @@ from recalld.infra.tasks import background
 
 from .build import build_worker
 from .config import Config
-from .supervisor import WORKER
+from .supervisor import WORKER, decode_settings
 from .worker_loop import work
-from .worker_settings import decode_settings
 
 
 def main(arguments: Sequence[str] = ()) -> int:

@@ -6,19 +6,16 @@ from recalld.domain.job import QueueCount
 
 from .admin import AdminOperations
 from .default_locations import LocationOperations
-from .history import HistoryOperations
-from .importing import ImportOperations
-from .packs import PackOperations
+from .history import HistoryOperations, SnapshotOperations
+from .importing import ImportOperations, PackOperations
+from .operations import wait_until_idle
 from .privacy import PrivacyOperations
 from .recall import RecallOperations
 from .sessions import SessionOperations
 from .skills import SkillOperations
-from .snapshots import SnapshotOperations
-from .stats import StatsOperations
-from .tags_index import IndexOperations
+from .stats import IndexOperations, StatsOperations
 from .tasks import TaskOperations
 from .tree import TreeOperations
-from .wait_idle import wait_until_idle
 
 
 class Workspace(TreeOperations, RecallOperations, ImportOperations):

@@ -13,7 +13,7 @@ import pytest
 
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
 from recalld.adapters.sqlite.search.index import SqliteSearchIndex
-from recalld.app.stages import StageTimes
+from recalld.app.build import StageTimes
 from recalld.domain.caller import Caller
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Busy, Denied, Invalid, Upstream

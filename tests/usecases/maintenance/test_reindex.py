@@ -6,7 +6,7 @@ import apsw
 import pytest
 
 from recalld.adapters.sqlite.ledger.ledger import SqliteLedger
-from recalld.app.tags_index import IndexOperations
+from recalld.app.stats import IndexOperations
 from recalld.app.worker_loop import run_job
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Conflict, Denied, Invalid, NotFound

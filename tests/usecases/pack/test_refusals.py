@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from recalld.app.packs import PackOperations
+from recalld.app.importing import PackOperations
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Invalid, RecalldError
 from tests.harness import Harness

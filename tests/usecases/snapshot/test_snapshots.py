@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from recalld.app.snapshots import SnapshotOperations
+from recalld.app.history import SnapshotOperations
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, Remove
 from recalld.domain.errors import Conflict, Denied, Invalid, NotFound, Upstream

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recalld.app.tags_index import IndexOperations
+from recalld.app.stats import IndexOperations
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Denied, Invalid, NotFound
 from recalld.rules.memory_footer import attach

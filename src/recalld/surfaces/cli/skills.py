@@ -146,8 +146,9 @@ def validate(
     folder = path.resolve().name if path.is_dir() else None
     body = {"data": _text(file), "strict": strict, "skill_dir_name": folder, "source_path": str(path)}
     report = call.client.call("POST", f"{_AT}/validate", body=body, safe=True).result
+    usable = report["valid"]
     call.answer(report, _show_report)
-    if not report["valid"]:
+    if not usable:
         raise typer.Exit(2)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from recalld.app import worker_settings
+from recalld.app import supervisor
 from recalld.app.config import Config, load_config
 from recalld.domain.errors import Conflict, Invalid
 from recalld.infra.ipc import Method, protocol_version
@@ -22,9 +22,9 @@ def config(**more: Any) -> Config:
 
 
 def test_the_worker_has_the_providers_keys_and_not_the_root_key() -> None:
-    packed = worker_settings.encode_settings(config())
+    packed = supervisor.encode_settings(config())
     assert ROOT.encode() not in packed
-    there = worker_settings.decode_settings(packed)
+    there = supervisor.decode_settings(packed)
     assert there.embedder.options() == {"api_key": KEY, "model": "m", "dimensions": 8}
     assert there.server.root_api_key is None
     assert there.folder == Path("some/where").absolute()
@@ -32,12 +32,12 @@ def test_the_worker_has_the_providers_keys_and_not_the_root_key() -> None:
 
 def test_settings_of_every_section_arrive() -> None:
     settings = config(worker={"nice": 3}, session={"tool_output_inline_chars_max": 7}, log={"format": "json"})
-    there = worker_settings.decode_settings(worker_settings.encode_settings(settings))
+    there = supervisor.decode_settings(supervisor.encode_settings(settings))
     assert (there.worker, there.session, there.log) == (settings.worker, settings.session, settings.log)
 
 
 def test_all_secrets_are_known() -> None:
-    assert worker_settings.secret_values(config()) == {KEY, ROOT}
+    assert supervisor.secret_values(config()) == {KEY, ROOT}
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ def test_a_refused_setting_does_not_quote_a_key(section: str) -> None:
 
 @pytest.mark.parametrize("other", ["0" * 64, None])
 def test_a_worker_refuses_a_server_of_another_version(other: str | None) -> None:
-    greeting = {**orjson.loads(worker_settings.encode_settings(config())), "protocol": other}
+    greeting = {**orjson.loads(supervisor.encode_settings(config())), "protocol": other}
     with pytest.raises(Conflict, match="another version") as refused:
-        worker_settings.decode_settings(orjson.dumps(greeting))
+        supervisor.decode_settings(orjson.dumps(greeting))
     assert refused.value.remedy == "restart the server"
 
 
