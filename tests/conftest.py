@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,6 +22,18 @@ os.environ.setdefault("RECALLD_STORAGE__RESERVE_MIB", "0")
 # A shell ignores SIGINT in what it runs in the background, and so would the servers that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+MEMORY_FILES = Path("/dev/shm")
+MEMORY_FILES_BYTES_MIN = 1 << 30
+
+
+def pytest_configure() -> None:
+    """Keep temporary folders in memory where there is space: tests kill processes, not machines, so no fact needs the disk.
+
+    A sync takes 3 ms on a busy disk and 4 us here, and the suite commits some ten thousand times.
+    """
+    if os.access(MEMORY_FILES, os.W_OK) and shutil.disk_usage(MEMORY_FILES).free > MEMORY_FILES_BYTES_MIN:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY_FILES))
 
 
 @pytest.fixture(autouse=True)

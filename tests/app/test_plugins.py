@@ -20,6 +20,7 @@ def test_the_metadata_of_installed_packages_is_read_once(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(plugins, "entry_points", read)
     plugins._installed.cache_clear()
+    plugins._entries.cache_clear()
     assert "hash" in plugins.names("embedder")
     assert plugins.load_all("parser")
     assert reads == 1

@@ -26,7 +26,10 @@ HERE = Path(__file__).parent
 
 
 class QuickClock:
-    """Real time, but nobody waits longer than a moment."""
+    """Real time, but a sleep lasts a moment; ``slept`` has what was to be slept."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
 
     def now(self) -> float:
         return time.time()
@@ -41,6 +44,7 @@ class QuickClock:
         return "0" * (2 * bytes_count)
 
     async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
         await asyncio.sleep(min(seconds, 0.01))
 
 
@@ -50,6 +54,7 @@ class Owner:
     def __init__(self) -> None:
         self.events: list[str] = []
         self.shut = False
+        self.clock = QuickClock()
         self._record = asyncio.Condition()
 
     async def _tell(self, event: str) -> None:
@@ -84,7 +89,7 @@ class Owner:
 
 
 def ports_of(owner: Owner) -> Ports:
-    return cast(Ports, SimpleNamespace(ledger=owner, jobs=owner, cleanup=owner, clock=QuickClock()))
+    return cast(Ports, SimpleNamespace(ledger=owner, jobs=owner, cleanup=owner, clock=owner.clock))
 
 
 @asynccontextmanager
@@ -113,6 +118,13 @@ async def test_a_dead_worker_is_replaced_and_its_leases_return_first() -> None:
         await owner.until("lease beside", times=2)
         assert supervisor.starts == 2
     assert owner.events[:4] == ["release beside", "lease beside"] * 2
+
+
+async def test_a_worker_that_keeps_dying_is_started_less_and_less_often() -> None:
+    async with supervised("dies") as (owner, supervisor):
+        await owner.until("lease beside", times=4)
+    watching_s = WorkerConfig(heartbeat_timeout_s=60).heartbeat_timeout_s / 4
+    assert [seconds for seconds in owner.clock.slept if seconds != watching_s][:3] == [0.5, 1.0, 2.0]
 
 
 async def test_a_killed_worker_is_replaced() -> None:

@@ -15,7 +15,7 @@ PACKAGES = ("domain", "rules", "ports", "prompts", "infra", "usecases", "adapter
 
 
 def rel(path: Path) -> str:
-    """A path as people say it."""
+    """The path from the project's root."""
     return path.relative_to(ROOT).as_posix()
 
 
@@ -23,6 +23,12 @@ def rel(path: Path) -> str:
 def parsed(path: Path) -> ast.Module:
     """A source file's syntax tree."""
     return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a source file's syntax tree. A walk costs as much as parsing, and most rules need one."""
+    return tuple(ast.walk(parsed(path)))
 
 
 def documents() -> str:

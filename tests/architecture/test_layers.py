@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.project import PACKAGES, ROOT, SOURCES, SRC, TESTS, parsed, rel
+from tests.architecture.project import PACKAGES, ROOT, SOURCES, SRC, TESTS, nodes, parsed, rel
 
 LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
@@ -24,7 +24,7 @@ UNMIRRORED = {"ports", "prompts"}
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
@@ -95,7 +95,7 @@ def test_nothing_leaves_the_loop_by_the_default_executor() -> None:
     calls = [
         f"{rel(path)}:{node.lineno}"
         for path in SOURCES
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.Attribute) and node.attr in {"run_in_executor", "to_thread", "set_default_executor"}
     ]
     assert calls == []
@@ -117,7 +117,7 @@ def test_domain_and_rules_are_synchronous(package: str) -> None:
     waits = [
         f"{rel(path)}:{node.lineno}"
         for path in sorted((SRC / package).rglob("*.py"))
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.AsyncFunctionDef | ast.Await)
     ]
     assert waits == []

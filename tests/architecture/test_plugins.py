@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, packages_distributions
 
 import pytest
 
-from tests.architecture.project import ROOT, SOURCES, SRC, documents, parsed
+from tests.architecture.project import ROOT, SOURCES, SRC, documents, nodes
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 POINTS = [
@@ -42,7 +42,7 @@ def _normal(name: str) -> str:
 def _imported() -> set[str]:
     tops: set[str] = set()
     for path in SOURCES:
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Import):
                 tops |= {name.name.split(".")[0] for name in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level and node.module:

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.architecture.project import DOCS, SRC, parsed
+from tests.architecture.project import DOCS, SRC, nodes, parsed
 
 MODULES = (
     *("tree", "sessions", "tasks", "commits", "ledger", "jobs", "backlog", "cleanup", "stats"),
@@ -47,7 +47,7 @@ def test_no_storage_port_is_wide() -> None:
 def test_no_signature_of_a_storage_port_names_sqlite(module: str) -> None:
     words = {
         word
-        for function in ast.walk(parsed(SRC / "ports" / f"{module}.py"))
+        for function in nodes(SRC / "ports" / f"{module}.py")
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
         for name in (function.name, *(a.arg for a in (*function.args.args, *function.args.kwonlyargs)))
         for word in name.lower().split("_")

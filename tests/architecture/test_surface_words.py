@@ -10,7 +10,7 @@ import pytest
 
 from recalld.surfaces.cli.exit_codes import WORDS as CLI_WORDS
 from recalld.surfaces.http.errors import WORDS as HTTP_WORDS
-from tests.architecture.project import SOURCES, SRC, parsed, rel
+from tests.architecture.project import SOURCES, SRC, nodes, rel
 
 OF_SURFACES = re.compile(
     r"/api/v1|\b(?:GET|POST|PUT|DELETE|PATCH) /|(?:^|[\s(`'\"])--[a-z][a-z-]+|\brecalld (?:add|fsck|get|history|skills|snapshot)\b"
@@ -23,10 +23,10 @@ ELSEWHERE = {
 BELOW = [path for path in SOURCES if path.relative_to(SRC).parts[0] != "surfaces"]
 
 
-def texts(tree: ast.Module) -> Iterator[ast.Constant]:
+def texts(tree: tuple[ast.AST, ...]) -> Iterator[ast.Constant]:
     """Every string that is no docstring."""
-    statements = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
-    for node in ast.walk(tree):
+    statements = {id(n.value) for n in tree if isinstance(n, ast.Expr)}
+    for node in tree:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in statements:
             yield node
 
@@ -36,7 +36,7 @@ def test_no_text_below_surfaces_names_a_route_a_command_or_a_flag() -> None:
         f"{rel(path)}:{text.lineno}: {text.value}"
         for path in BELOW
         if rel(path) not in ELSEWHERE
-        for text in texts(parsed(path))
+        for text in texts(nodes(path))
         if OF_SURFACES.search(str(text.value))
     ]
     assert found == []
@@ -47,7 +47,7 @@ def test_every_operation_that_a_remedy_names_has_words_on_every_surface(words: d
     named = {
         name
         for path in BELOW
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.keyword) and node.arg == "remedy"
         for text in ast.walk(node.value)
         if isinstance(text, ast.Constant) and isinstance(text.value, str)

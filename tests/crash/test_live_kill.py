@@ -168,7 +168,7 @@ def killed(data: Path, rounds: int, seed: int) -> Toll:
 
 
 def test_acknowledged_writes_survive_a_server_kill(tmp_path: Path) -> None:
-    toll = killed(tmp_path / "store", rounds=4, seed=1)
+    toll = killed(tmp_path / "store", rounds=2, seed=1)
     assert toll.done["append"] > 20
     # A start after a kill has more to do than a first one, not an order more; seconds are the slow loop's affair.
     assert min(toll.ready_s[1:]) < 3 * max(toll.clean_s, 1.0)

@@ -17,12 +17,13 @@ from tests.live import Line, Server, serving
 
 FILES = 80
 ROOT = "viking://resources/notes"
+POLL_S = 0.05
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     with serving(
-        tmp_path / "store", RECALLD_WORKER__HEARTBEAT_TIMEOUT_S="8", RECALLD_WORKER__LEASE_TIMEOUT_S="30"
+        tmp_path / "store", RECALLD_WORKER__HEARTBEAT_TIMEOUT_S="4", RECALLD_WORKER__LEASE_TIMEOUT_S="30"
     ) as running:
         running.worker_other_than()
         yield running
@@ -55,6 +56,7 @@ def complete(line: Line, task_id: str, files: int = FILES) -> None:
     while (now := status(line, task_id)) in {"pending", "running"}:
         count += 1
         alive(line, count)
+        time.sleep(POLL_S)
     assert now == "completed", line.ask("GET", f"/tasks/{task_id}").result
     seen = line.files(ROOT)
     assert seen == {corpus.path(number): corpus.note(number) for number in range(files)}
@@ -75,6 +77,7 @@ def test_a_worker_killed_at_its_work_is_replaced_and_the_work_is_done(server: Se
     assert "background task failed" not in server.output()  # a death among workers is foreseen
 
 
+@pytest.mark.slow  # waits for the pauses; tests/app/test_supervisor.py has them on a clock of its own
 def test_a_worker_that_keeps_dying_is_started_less_and_less_often(server: Server) -> None:
     pid = 0
     for _ in range(3):
@@ -103,7 +106,7 @@ def test_a_worker_that_hangs_is_replaced_and_its_work_given_to_the_next(server: 
     assert time.monotonic() - begun < 30
 
 
-@pytest.mark.parametrize("hanging", [False, True])
+@pytest.mark.parametrize("hanging", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_worker_does_not_outlive_a_killed_server(server: Server, hanging: bool) -> None:
     line = server.line()
     worker = server.worker_other_than()

@@ -1,15 +1,12 @@
-"""Search and append answer on a real server while everything else is busy, crashing or hanging."""
+"""Search and append answer on a real server during an import."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from bench import corpus, load
@@ -49,13 +46,6 @@ async def found(wire: Wire, query: str, **more: Any) -> list[str]:
     return [hit["uri"] for part in ("memories", "resources", "skills") for hit in got[part]]
 
 
-async def worker_of(server: Server) -> psutil.Process:
-    """The worker's process, once it has one."""
-    while not (children := psutil.Process(server.process.pid).children()):
-        await asyncio.sleep(0.01)
-    return children[0]
-
-
 async def test_requests_are_not_refused_during_an_import_and_many_searches(server: Server) -> None:
     clients = (
         {"kind": "find", "clients": 8, "think_s": 0.02},
@@ -81,43 +71,3 @@ async def test_messages_appended_during_an_import_are_found_before_it_ends(serve
     still = await status(server, task_id)
     assert [uri for uri in hits if "/sessions/talk/messages/" in uri]
     assert still in {"pending", "running"}
-
-
-async def test_a_hanging_worker_does_not_slow_recall_and_ingest(server: Server) -> None:
-    worker = await worker_of(server)
-    worker.suspend()
-    message = {"role": "user", "content": "The quartz heron nests behind the lighthouse."}
-    await server.wire.call("POST", "/api/v1/sessions/talk/messages", message)
-    assert await found(server.wire, "quartz heron")
-    assert (await server.wire.send("GET", "/health"))[0] == 200
-    worker.resume()
-
-
-async def test_an_import_survives_the_death_of_its_worker(server: Server) -> None:
-    worker = await worker_of(server)
-    task_id = await begin_import(server)
-    while await status(server, task_id) == "pending":
-        await asyncio.sleep(0.01)
-    worker.send_signal(signal.SIGKILL)
-    assert await ended(server, task_id) == "completed"
-    assert (await worker_of(server)).pid != worker.pid
-    listed = await server.wire.call("GET", "/api/v1/fs/ls?uri=viking://resources/bench&recursive=true&limit=1000")
-    names = [entry["uri"] for entry in listed if str(entry["uri"]).endswith(".md")]
-    assert len(names) == len(set(names)) == FILES
-
-
-async def test_a_stopped_server_leaves_no_worker_and_starts_again_with_all_it_had(tmp_path: Path) -> None:
-    async with serving(tmp_path / "store") as server:
-        worker = await worker_of(server)
-        await server.wire.call("POST", "/api/v1/sessions/talk/messages", {"role": "user", "content": "quartz heron"})
-    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
-    async with serving(tmp_path / "store") as again:
-        assert await found(again.wire, "quartz heron")
-
-
-async def test_a_second_server_on_the_same_folder_is_refused_in_one_sentence(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError):
-        async with serving(tmp_path / "store"):
-            raise AssertionError("two servers on one folder")
-    assert "give this one another data folder" in (tmp_path / "store.log").read_text()
-    assert json.loads((await server.wire.send("GET", "/health"))[1])["healthy"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -42,15 +43,45 @@ async def until(
                 await again()
 
 
-@pytest.fixture
-async def data(tmp_path: Path) -> Path:
-    """A closed store with a small file, a large one and a few more."""
-    async with opened(tmp_path / "data") as engine:
+async def fill(data: Path) -> None:
+    async with opened(data) as engine:
         await engine.write(A, TEXT)
         await engine.write(LARGE, LONG)
         for n in range(30):
             await engine.write(f"viking://resources/f{n}.md", f"# file {n}\nuniqueword{n} lorem ipsum dolor " * 8)
-    return tmp_path / "data"
+
+
+async def embed(data: Path) -> None:
+    async with Engine.open(data, worker="inside", embedder={"provider": "hash"}) as engine:
+        await engine.write("viking://resources/x.md", "with this everything is embedded")
+        await engine.wait(timeout_s=60)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store that ``data`` copies: written once, in 200 ms."""
+    data = tmp_path_factory.mktemp("filled") / "data"
+    asyncio.run(fill(data))
+    return data
+
+
+@pytest.fixture(scope="module")
+def filled_with_vectors(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = shutil.copytree(filled, tmp_path_factory.mktemp("embedded") / "data")
+    asyncio.run(embed(data))
+    return data
+
+
+@pytest.fixture
+def data(filled: Path, tmp_path: Path) -> Path:
+    """A closed store with a small file, a large one and a few more."""
+    return shutil.copytree(filled, tmp_path / "data")
+
+
+@pytest.fixture
+def data_with_vectors(filled_with_vectors: Path, tmp_path: Path) -> Path:
+    """The same with one more file, and all vectors."""
+    return shutil.copytree(filled_with_vectors, tmp_path / "data")
 
 
 def change_content(data: Path) -> None:
@@ -195,13 +226,10 @@ async def test_content_beyond_retention_is_deleted(data: Path) -> None:
 @pytest.mark.parametrize("fill", [b"\0", b"\xa5"])
 @pytest.mark.parametrize("table", ["fts_data", "fts_docsize", "fts_idx", "fts_config"])
 async def test_damaged_full_text_costs_that_part_alone_and_is_rebuilt_by_itself(
-    data: Path, table: str, fill: bytes
+    data_with_vectors: Path, table: str, fill: bytes
 ) -> None:
-    async with Engine.open(data, worker="inside", embedder={"provider": "hash"}) as engine:
-        await engine.write("viking://resources/x.md", "with this everything is embedded")
-        await engine.wait(timeout_s=60)
-    zero_page(data, table, fill)
-    async with opened(data, "hash") as engine:
+    zero_page(data_with_vectors, table, fill)
+    async with opened(data_with_vectors, "hash") as engine:
         answer = await engine.find("lorem ipsum")
         if table != "fts_docsize":  # which no search reads
             assert "lexicon" in answer.degraded
@@ -232,14 +260,12 @@ async def test_while_full_text_is_rebuilt_recall_says_so_and_readiness_names_it(
         assert (await engine.find("uniqueword7")).degraded == ()
 
 
-async def test_damaged_vectors_are_made_again_from_what_is_there(data: Path) -> None:
-    async with Engine.open(data, worker="inside", embedder={"provider": "hash"}) as engine:
-        await engine.write("viking://resources/x.md", "with this everything is embedded")
-        await engine.wait(timeout_s=60)
+async def test_damaged_vectors_are_made_again_from_what_is_there(data_with_vectors: Path) -> None:
+    async with opened(data_with_vectors, "hash") as engine:
         vectors = (await engine.usage()).vectors
         assert vectors > 30
-    zero_page(data, "vector", b"\xa5")
-    async with Engine.open(data, worker="inside", embedder={"provider": "hash"}) as engine:
+    zero_page(data_with_vectors, "vector", b"\xa5")
+    async with Engine.open(data_with_vectors, worker="inside", embedder={"provider": "hash"}) as engine:
         answer = await engine.find("lorem ipsum")
         assert (answer.degraded, bool(answer.hits)) == (("vectors",), True)
         await engine._housekeeping.round()
@@ -250,12 +276,9 @@ async def test_damaged_vectors_are_made_again_from_what_is_there(data: Path) -> 
 
 
 @pytest.mark.parametrize("table", ["fts_data", "vector"])
-async def test_a_repair_leaves_a_consistent_store(data: Path, table: str) -> None:
-    async with Engine.open(data, worker="inside", embedder={"provider": "hash"}) as engine:
-        await engine.write("viking://resources/x.md", "with this everything is embedded")
-        await engine.wait(timeout_s=60)
-    zero_page(data, table, b"\xa5")
-    async with opened(data, "hash") as engine:
+async def test_a_repair_leaves_a_consistent_store(data_with_vectors: Path, table: str) -> None:
+    zero_page(data_with_vectors, table, b"\xa5")
+    async with opened(data_with_vectors, "hash") as engine:
         assert await engine.check() != []
         await engine.check(repair=True)
         assert await engine.check() == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import EntryPoints, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -23,14 +23,20 @@ def _installed() -> EntryPoints:
     )  # Python 3.11 has a class of its own for all groups, with the same `select`
 
 
+@cache
+def _entries(kind: str) -> tuple[EntryPoint, ...]:
+    # A selection compares every entry of every package, and opening a store loads a dozen plugins.
+    return tuple(_installed().select(group=GROUP + kind))
+
+
 def names(kind: str) -> list[str]:
     """Names of the plugins of a port, sorted."""
-    return sorted(e.name for e in _installed().select(group=GROUP + kind))
+    return sorted(e.name for e in _entries(kind))
 
 
 def load(kind: str, name: str) -> Plugin:
     """Return the plugin of this name. Raises ``Invalid`` naming the available ones."""
-    for entry in _installed().select(group=GROUP + kind):
+    for entry in _entries(kind):
         if entry.name == name:
             found = entry.load()
             if isinstance(found, Plugin):

