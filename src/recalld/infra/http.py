@@ -84,8 +84,7 @@ class JsonApi:
         for a 429 that says so, ``details.retry_after_s``; ``Busy`` when too many bodies wait to be decoded."""
         try:
             async with asyncio.timeout(deadline_s):
-                data = await self._send(path, _encoded(body))
-                return await self._decoded(data)
+                return await self._decoded(await self._send(path, _encoded(body)))
         except TimeoutError as late:
             raise self._failure(Kind.TIMEOUT, f"gave no answer in {deadline_s:g} s") from late
         except CONNECTION_FAILURES as broken:

@@ -88,7 +88,7 @@ class ConnectionPool:
             if self._proxied is not None:
                 url = self._base_url + path.lstrip("/") if path else self._base_url.rstrip("/")
                 return await _post_via_proxy(self._proxied, url, sent, body, bytes_max)
-            request = _head(self._target(path), sent) + body
+            request = _head(self._path + path.lstrip("/") if path else self._whole, sent) + body
             idle = self._take_idle()
             if idle is not None:
                 try:
@@ -111,9 +111,6 @@ class ConnectionPool:
             self._timer.cancel()
         if self._proxied is not None:
             await self._proxied.aclose()
-
-    def _target(self, path: str) -> str:
-        return self._path + path.lstrip("/") if path else self._whole
 
     async def _send(self, connection: Connection, request: bytes, bytes_max: int) -> Response:
         try:

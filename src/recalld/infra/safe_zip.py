@@ -115,8 +115,7 @@ class SafeZip:
         if at < 0 or len(ending) < at + _DIRECTORY_END_BYTES:
             raise self.refused("is not a readable zip archive, or is truncated", "send it again")
         if _directory_bytes(ending, at) > _DIRECTORY_BYTES_MAX:
-            remedy = f"split it into archives of at most {ZIP_ENTRIES_MAX} entries"
-            raise self.refused("lists too many files", remedy)
+            raise self.refused("lists too many files", f"split it into archives of at most {ZIP_ENTRIES_MAX} entries")
 
     def _check_totals(self) -> None:
         if len(self.entries) > ZIP_ENTRIES_MAX:

@@ -110,7 +110,9 @@ class Pool:
         self._in_flight += 1
         # As many threads as were ever needed at once.
         if len(self._threads) < min(self._in_flight, self.running_max):
-            self._start_one()
+            thread = threading.Thread(target=self._serve, name=f"recalld-{self.name}_{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
         one = _Call(partial(call, *args, **kwargs), self._leave)
         self._calls.append(one)
         self._tokens.put(True)
@@ -143,12 +145,6 @@ class Pool:
 
     def _closed_error(self) -> Closed:
         return Closed(f"pool {self.name} is closed", remedy="the server is stopping; try again after its restart")
-
-    def _start_one(self) -> None:
-        name = f"recalld-{self.name}_{len(self._threads)}"
-        thread = threading.Thread(target=self._serve, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
 
     def _serve(self) -> None:
         with self._where():

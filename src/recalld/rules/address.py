@@ -79,8 +79,7 @@ def document_at(uri: Uri) -> Uri | None:
         return None
     if not uri.name.endswith(_DOCUMENT):
         return uri.parent / f"{uri.name}{_DOCUMENT}"
-    stem = uri.name.removesuffix(_DOCUMENT)
-    if len(p) < 3 or uri.parent.name != stem:
+    if len(p) < 3 or uri.parent.name != uri.name.removesuffix(_DOCUMENT):
         return None
     found = uri.parent.parent / uri.name
     return found if found.parts[0] == "resources" or len(found.parts) > 3 else None

@@ -38,7 +38,11 @@ def names_codec(names: Sequence[bytes]) -> str:
     foreign = [name for name in names if not name.isascii()]
     if all(_reads(name, "utf-8") for name in foreign):
         return "utf-8"
-    sample = b"\n".join(foreign)[:SAMPLE_BYTES].rpartition(b"\n")[0] if _long(foreign) else b"\n".join(foreign)
+    sample = (
+        b"\n".join(foreign)[:SAMPLE_BYTES].rpartition(b"\n")[0]
+        if sum(len(name) + 1 for name in foreign) > SAMPLE_BYTES
+        else b"\n".join(foreign)
+    )
     known = confidences(sample)
     best, found = 0.0, "cp437"
     for codec, prior in _PRIORS.items():
@@ -51,10 +55,6 @@ def names_codec(names: Sequence[bytes]) -> str:
         if score > best:
             best, found = score, codec
     return found
-
-
-def _long(names: Sequence[bytes]) -> bool:
-    return sum(len(name) + 1 for name in names) > SAMPLE_BYTES
 
 
 def _reads(name: bytes, codec: str) -> bool:

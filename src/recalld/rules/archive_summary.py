@@ -72,7 +72,7 @@ def overview_of_archive(messages: Sequence[Message]) -> str:
     ended = {m.id for m in messages[-6:]}
     bodies = [
         [_topic(messages, 120) or "Untitled"],
-        _state(messages),
+        [_short(m, sentence) for m in messages[-3:] if (sentence := opening(m))],
         _quotes(spoken, lambda s: bool(_GOAL.search(s.text)), used),
         _quotes(spoken, lambda s: s.score >= DECISIVE, used),
         _quotes(spoken, lambda s: bool(_FILE.search(s.text)), used),
@@ -103,10 +103,6 @@ def _scanned(messages: Sequence[Message]) -> Sequence[Message]:
         return messages
     half = MESSAGES_SCANNED_MAX // 2
     return [*messages[:half], *messages[-half:]]
-
-
-def _state(messages: Sequence[Message]) -> list[str]:
-    return [_short(m, sentence) for m in messages[-3:] if (sentence := opening(m))]
 
 
 def _topic(messages: Sequence[Message], chars_max: int) -> str:

@@ -42,20 +42,15 @@ def edited(data: bytes, old: str, new: str) -> Edit:
 
 
 def _replaced(text: str, old: str, new: str) -> tuple[str, int]:
-    usual = _usual_end(text)
+    crlf = text.count("\r\n")
+    lf, cr = text.count("\n") - crlf, text.count("\r") - crlf
+    usual = max((("\n", lf), ("\r\n", crlf), ("\r", cr)), key=lambda one: one[1])[0]
 
     def put(found: re.Match[str]) -> str:
         end = _END.search(found[0])
         return _END.sub(lambda _: end[0] if end else usual, new)
 
-    wanted = "(?:\r\n|\r|\n)".join(re.escape(line) for line in _END.split(old))
-    return re.subn(wanted, put, text)
-
-
-def _usual_end(text: str) -> str:
-    crlf = text.count("\r\n")
-    lf, cr = text.count("\n") - crlf, text.count("\r") - crlf
-    return max((("\n", lf), ("\r\n", crlf), ("\r", cr)), key=lambda one: one[1])[0]
+    return re.subn("(?:\r\n|\r|\n)".join(re.escape(line) for line in _END.split(old)), put, text)
 
 
 def _text(data: bytes) -> tuple[bytes, str, str, str]:

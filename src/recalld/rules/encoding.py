@@ -54,7 +54,11 @@ def decode(data: bytes) -> Decoded:
         first_bad = broken.start
     else:
         return _escaped(data) or Decoded(text, "utf-8")
-    return _damaged_utf8(data, first_bad) or _legacy(data) or _latin1(data)
+    return (
+        _damaged_utf8(data, first_bad)
+        or _legacy(data)
+        or Decoded(data.decode("latin-1"), "latin-1", "not UTF-8: read as Latin-1")
+    )
 
 
 def utf8(data: bytes) -> str | None:
@@ -168,7 +172,3 @@ def _legacy(data: bytes) -> Decoded | None:
     if replaced > len(text) * _DAMAGED_SHARE_MAX:
         return None
     return Decoded(text, codec, f"not UTF-8: read as {shown}" + (", bytes it lacks were replaced" if replaced else ""))
-
-
-def _latin1(data: bytes) -> Decoded:
-    return Decoded(data.decode("latin-1"), "latin-1", "not UTF-8: read as Latin-1")

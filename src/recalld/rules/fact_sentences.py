@@ -112,8 +112,7 @@ def moment(message: Message) -> datetime:
 def statements(message: Message, windows_max: int | None = None) -> list[Statement]:
     """Return a message's sentences in order, each scored. A long message is read window by window, to its end (None) or
     for ``windows_max`` windows."""
-    read = windows(message.text)[:windows_max]
-    return [s for at, text in enumerate(read) for s in _statements(message, text, at)]
+    return [s for at, text in enumerate(windows(message.text)[:windows_max]) for s in _statements(message, text, at)]
 
 
 def statements_of(messages: Sequence[Message]) -> Iterator[tuple[Message, list[Statement]]]:

@@ -27,7 +27,7 @@ class Claim:
 
 def compose(account: str, user: str, secret: str) -> str:
     """Return the key of a member."""
-    return ".".join(_encoded(part) for part in (account, user, secret))
+    return ".".join(urlsafe_b64encode(part.encode()).rstrip(b"=").decode("ascii") for part in (account, user, secret))
 
 
 def claim(key: str) -> Claim | None:
@@ -71,10 +71,6 @@ def digest(key: str) -> bytes:
 def same(one: str, other: str) -> bool:
     """Compare two secrets in a time that depends neither on their difference nor on their length."""
     return hmac.compare_digest(digest(one), digest(other))
-
-
-def _encoded(text: str) -> str:
-    return urlsafe_b64encode(text.encode()).rstrip(b"=").decode("ascii")
 
 
 def _decoded(part: str) -> str:

@@ -136,8 +136,7 @@ _BOMS: Final = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
 
 def suffix_of(name: str) -> str:
     """Return the lower-case suffix with its dot; "" for ``Makefile`` and for dot files such as ``.gitignore``."""
-    base = name.rsplit("/", 1)[-1]
-    stem, dot, ending = base.rpartition(".")
+    stem, dot, ending = name.rsplit("/", 1)[-1].rpartition(".")
     return f".{ending.lower()}" if dot and stem.strip(".") and ending else ""
 
 

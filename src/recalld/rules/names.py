@@ -21,8 +21,7 @@ def segment(text: str) -> str:
     """Return a name derived from any text: letters, digits, ``-`` and ``.`` of every script stay, runs of other
     characters become one ``_``; at most 50 characters; ``unnamed`` if nothing is left."""
     composed = unicodedata.normalize("NFC", text[: NAME_CHARS_MAX * 8])
-    clean = _RUNS.sub("_", _FOREIGN.sub("_", composed)).strip("_.")
-    return clean[:NAME_CHARS_MAX].strip("_.") or "unnamed"
+    return _RUNS.sub("_", _FOREIGN.sub("_", composed)).strip("_.")[:NAME_CHARS_MAX].strip("_.") or "unnamed"
 
 
 def legal(name: str) -> str:

@@ -50,9 +50,9 @@ def log_of(session: Session) -> RecallLog:
     raw = stored.get("entries") if isinstance(stored, Mapping) and stored.get("version") == VERSION else None
     if not isinstance(raw, Mapping):
         return RecallLog(turn)
-    read = {str(u): {"turn": at["turn"], "detail": str(at.get("detail", ""))} for u, at in raw.items() if _dated(at)}
+    read = {
+        str(u): {"turn": at["turn"], "detail": str(at.get("detail", ""))}
+        for u, at in raw.items()
+        if isinstance(at, Mapping) and isinstance(at.get("turn"), int)
+    }
     return RecallLog(turn, read)
-
-
-def _dated(at: object) -> bool:
-    return isinstance(at, Mapping) and isinstance(at.get("turn"), int)

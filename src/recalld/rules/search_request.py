@@ -84,8 +84,7 @@ def parse_query(
 def targets(value: str | Sequence[str], caller: Caller, now: float) -> tuple[Uri, ...]:
     """Return the subtrees to search. The root means everywhere and is left out."""
     texts = [value] if isinstance(value, str) else list(value)
-    found = [resolve(t, caller, now) for t in texts if t.strip()]
-    return tuple(dict.fromkeys(u for u in found if u.parts))
+    return tuple(dict.fromkeys(u for u in [resolve(t, caller, now) for t in texts if t.strip()] if u.parts))
 
 
 def types(value: str | Sequence[str]) -> tuple[ContextType, ...]:

@@ -168,14 +168,15 @@ class _Planner:
             self.keep(uri, MOVED)
             return
         self.left.add(entry.node)
-        since = max(e.seq for e in self.entries)
-        self.steps.append((entry.node, RemoveCreated(uri, state.hash, since=since)))
+        self.steps.append((entry.node, RemoveCreated(uri, state.hash, since=max(e.seq for e in self.entries))))
 
     def _restore(self, entry: LogEntry, state: NodeState | None) -> None:
         uri = Uri.parse(entry.uri)
         if state is None or not state.restorable:
             self.keep(uri, ERASED)
-        elif state.uri != uri and not self._returns(uri.parent):
+        elif state.uri != uri and not any(
+            isinstance(s, RestoreRemoved) and uri.parent.under(s.uri) for _, s in self.steps
+        ):
             self.keep(uri, GONE_ABOVE)
         elif self._taken(uri):
             self.keep(uri, TAKEN)
@@ -184,10 +185,6 @@ class _Planner:
             own = self.own[entry.node]
             if own[0].op != "create":
                 self._content_back(state, own, uri)
-
-    def _returns(self, directory: Uri) -> bool:
-        """True if the plan restores a directory or one above it."""
-        return any(isinstance(s, RestoreRemoved) and directory.under(s.uri) for _, s in self.steps)
 
     def _move_back(self, entry: LogEntry, state: NodeState | None) -> None:
         uri, to = Uri.parse(entry.uri), Uri.parse(str(entry.detail["from"]))

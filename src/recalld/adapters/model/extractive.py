@@ -45,8 +45,7 @@ class ExtractiveModel:
 
     async def tiers_of_document(self, name: str, document: Document) -> Tiers:
         """L0 and L1 of one file. Raises ``Busy``."""
-        at_once = len(document.text) <= _DOCUMENT_CHARS_AT_ONCE
-        return await self._run(at_once, document_tiers, name, document)
+        return await self._run(len(document.text) <= _DOCUMENT_CHARS_AT_ONCE, document_tiers, name, document)
 
     async def tiers_of_directory(self, uri: str, title: str, children: tuple[Child, ...], total: int) -> Tiers:
         """L0 and L1 of a directory. Raises ``Busy``."""

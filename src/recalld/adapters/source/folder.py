@@ -30,8 +30,9 @@ class FolderSource:
         pending: list[tuple[str, os.DirEntry[str] | None]] = [("", None)]
         while pending:
             path, item = pending.pop()
-            if not _is_utf8(path):
-                yield Skipped(_shown(path), "name is not UTF-8")
+            # Names that are not UTF-8 come from the operating system as lone surrogates.
+            if not (path.isascii() or not any("\ud800" <= char <= "\udfff" for char in path)):
+                yield Skipped(path.encode("utf-8", "backslashreplace").decode(), "name is not UTF-8")
             elif item is None or item.is_dir(follow_symlinks=False):
                 why = self._selection.why_not_folder(path, partial(self._has, path)) if path else ""
                 below = [] if why else self._listed(path)
@@ -103,15 +104,6 @@ class FolderSource:
             return not Path(self._root, path).resolve().is_relative_to(self._root)
         except (OSError, RuntimeError, ValueError):
             return True
-
-
-def _is_utf8(path: str) -> bool:
-    """Names that are not UTF-8 come from the operating system as lone surrogates."""
-    return path.isascii() or not any("\ud800" <= char <= "\udfff" for char in path)
-
-
-def _shown(path: str) -> str:
-    return path.encode("utf-8", "backslashreplace").decode()
 
 
 def _unreadable(path: str, item: os.DirEntry[str], bad: OSError) -> Skipped:

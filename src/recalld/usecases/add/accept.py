@@ -105,8 +105,7 @@ async def accept(request: ImportRequest, caller: Caller, ports: Ports) -> Added:
             if spot.shared or taken.details.get("conflict_type") not in {"exists", "running"}:
                 raise
             continue
-        warnings = tuple(f"skipped {s.path}: {s.why}" for s in listing.skipped[:SKIPPED_SHOWN])
-        return Added(spot.root, task_id, warnings)
+        return Added(spot.root, task_id, tuple(f"skipped {s.path}: {s.why}" for s in listing.skipped[:SKIPPED_SHOWN]))
     raise Conflict(
         f"there are {SUFFIXES_TRIED} imports named {request.choice.name}",
         remedy="give a place with to",
@@ -116,7 +115,11 @@ async def accept(request: ImportRequest, caller: Caller, ports: Ports) -> Added:
 
 def _promise(request: ImportRequest, listing: _Listing, spot: _Spot, task_id: str, ports: Ports) -> Commit:
     payload = ImportPayload(
-        upload=_named(request.upload, ports.uploads),
+        upload=str(
+            request.upload.relative_to(ports.uploads)
+            if request.upload.is_relative_to(ports.uploads)
+            else request.upload.absolute()
+        ),
         root=str(spot.root),
         choice=request.choice,
         single=listing.single,
@@ -161,11 +164,6 @@ def _earlier(there: dict[str, Any], origin: str) -> dict[str, Any] | None:
     """Return the widest selection of earlier imports of an origin; None if there was none."""
     found: dict[str, Any] | None = (there.get("choices") or {}).get(lineage_of(origin))
     return {} if found is None and there.get("origin") == origin else found
-
-
-def _named(upload: Path, uploads: Path) -> str:
-    """Return a job's name for an upload: relative to the uploads folder, else the whole path."""
-    return str(upload.relative_to(uploads) if upload.is_relative_to(uploads) else upload.absolute())
 
 
 def _look(request: ImportRequest, ports: Ports) -> _Listing:
@@ -257,13 +255,14 @@ async def _day_of(request: ImportRequest, media_folder: Uri, tree: Tree) -> str:
         there = await tree.walk(media_folder, depth_max=_DATED_DEPTH, nodes_max=NODES_MAX)
     except NotFound:
         return today
-    same = (e.node for e in there if e.rel_path.count("/") == _DATED_DEPTH - 1 and _came_from(e.node, request.origin))
+    same = (
+        e.node
+        for e in there
+        if e.rel_path.count("/") == _DATED_DEPTH - 1
+        and (e.node.source.get("origin") == request.origin if e.node.is_dir else _same_origin(e.node, request.origin))
+    )
     found = next(same, None)
     return str(found.uri.parent) if found is not None else today
-
-
-def _came_from(there: Node, origin: str) -> bool:
-    return there.source.get("origin") == origin if there.is_dir else _same_origin(there, origin)
 
 
 async def _spots(request: ImportRequest, single: bool, tenant: Tenant, now: float) -> AsyncIterator[_Spot]:

@@ -11,7 +11,7 @@ from recalld.domain.node import Node
 from recalld.domain.uri import Uri
 from recalld.ports.source import Found, Skipped
 
-from .existing_files import ExistingFiles, ImportedFile, lineages
+from .existing_files import ExistingFiles, lineages
 
 REMOVED_UNASKED_MAX = 20
 """An import that would remove more files than this, and more than half of what it brought, has to be confirmed."""
@@ -77,7 +77,10 @@ def moved(existing: ExistingFiles, paths: Sequence[str], new: Mapping[str, str])
         taken = {old for old, _ in pairs}
         for old in paths:
             imported = existing.files[old]
-            if old in taken or not _whole(imported):
+            if old in taken or not all(
+                b.placed and not b.edited and b.digest == imported[0].digest and b.parts == len(imported)
+                for b in imported
+            ):
                 continue
             free = by_digest.get(imported[0].digest, [])
             to = next((p for p in free if not same_name or _base(p) == _base(old)), None)
@@ -85,12 +88,6 @@ def moved(existing: ExistingFiles, paths: Sequence[str], new: Mapping[str, str])
                 free.remove(to)
                 pairs.append((old, to))
     return pairs
-
-
-def _whole(imported: Sequence[ImportedFile]) -> bool:
-    return all(
-        b.placed and not b.edited and b.digest == imported[0].digest and b.parts == len(imported) for b in imported
-    )
 
 
 def _base(path: str) -> str:

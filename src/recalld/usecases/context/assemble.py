@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -96,7 +96,7 @@ def _stats(
     stats: dict[str, Any] = {
         "searched": {kind: gathered.searched.get(kind, 0) for kind in ALL_CATEGORIES},
         "candidates": len(gathered.found),
-        "excluded": len(_excluded(request, gathered)),
+        "excluded": len([uri for uri in gathered.seen if uri in request.exclude]),
         "origins": {one: origins.count(one) for one in ORIGINS},
         "peer_scope": "all" if request.all_peers else "actor",
         "quotas": dict(quotas or {}),
@@ -112,8 +112,3 @@ def _stats(
     if gathered.errors:
         stats["retrieval_errors"] = gathered.errors
     return stats
-
-
-def _excluded(request: ContextRequest, gathered: Gathered) -> Sequence[object]:
-    """Return the found addresses that the request excludes."""
-    return [uri for uri in gathered.seen if uri in request.exclude]

@@ -60,7 +60,12 @@ async def undo(target: Target, caller: Caller, ports: Ports, *, dry_run: bool) -
     for _ in range(TRIES):
         entries = await _entries(target, past)
         plan = await _plan(entries, past)
-        done = Undone(tuple(sorted({e.commit for e in entries})), _cause(target, entries), plan, 0)
+        done = Undone(
+            tuple(sorted({e.commit for e in entries})),
+            f"{PREFIX}{target.cause or (entries[0].commit if entries else target.seq)}",
+            plan,
+            0,
+        )
         if dry_run:
             return done
         if not plan.steps:
@@ -128,10 +133,6 @@ async def _plan(entries: Sequence[LogEntry], past: Past) -> UndoPlan:
             code="RESOURCE_EXHAUSTED",
         )
     return plan
-
-
-def _cause(target: Target, entries: Sequence[LogEntry]) -> str:
-    return f"{PREFIX}{target.cause or (entries[0].commit if entries else target.seq)}"
 
 
 def _nothing(target: Target, plan: UndoPlan) -> Conflict:

@@ -28,7 +28,10 @@ async def recheck(job: Job[RecheckPayload], ports: Ports) -> None:
     found, after = await ports.backlog.indexable(after=job.payload.after, limit=PAGE)
     for one in found:
         try:
-            await _compare(one, ports)
+            tenant = ports.ledger.tenant(one.partition)
+            op = await (_of_directory(one, tenant, ports) if one.node.is_dir else _of_text(one, tenant, ports))
+            if op is not None:
+                await tenant.commit(Commit((op,)), lane=Lane.BULK)
         except (NotFound, Invalid, Corrupt):
             continue  # removed meanwhile or unreadable: its readers get the error
     if not after:
@@ -36,13 +39,6 @@ async def recheck(job: Job[RecheckPayload], ports: Ports) -> None:
             await ports.ledger.tenant(tree).commit(Commit(jobs=FOLLOW_UP_JOBS), lane=Lane.BULK)
     following = (RecheckPayload(after).job(),) if after else ()
     await ports.ledger.tenant(job.caller).commit(Commit(jobs=following, done=job.id), lane=Lane.BULK)
-
-
-async def _compare(one: IndexableNode, ports: Ports) -> None:
-    tenant = ports.ledger.tenant(one.partition)
-    op = await (_of_directory(one, tenant, ports) if one.node.is_dir else _of_text(one, tenant, ports))
-    if op is not None:
-        await tenant.commit(Commit((op,)), lane=Lane.BULK)
 
 
 async def _of_text(one: IndexableNode, tenant: Tenant, ports: Ports) -> SetChunks | None:

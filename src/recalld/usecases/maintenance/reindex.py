@@ -52,8 +52,7 @@ async def begin(
     tenant = ports.ledger.tenant(caller)
     kind = "directory" if (await tenant.stat(uri)).is_dir else "file"
     task_id = f"task_{ports.clock.token()}"
-    payload = ReindexPayload(str(uri), mode, recursive, append, kind, tuple(tags))
-    job = payload.job(f"reindex:{uri}", task_id=task_id)
+    job = ReindexPayload(str(uri), mode, recursive, append, kind, tuple(tags)).job(f"reindex:{uri}", task_id=task_id)
     task = NewTask(task_id, "admin_reindex", str(uri), {"mode": mode}, alone=True)
     await tenant.commit(Commit((task,), (job,)))
     return Reindexing(uri, task_id, kind, mode)
@@ -110,8 +109,7 @@ async def _nodes(uri: Uri, recursive: bool, tally: _Tally, tree: Tree) -> list[N
     top = await tree.stat(uri)
     if not top.is_dir:
         return [top]
-    depth = DEPTH_MAX if recursive else 1
-    entries = await tree.walk(uri, depth_max=depth, nodes_max=REINDEXED_FILES_MAX + 1)
+    entries = await tree.walk(uri, depth_max=DEPTH_MAX if recursive else 1, nodes_max=REINDEXED_FILES_MAX + 1)
     if len(entries) > REINDEXED_FILES_MAX:
         tally.warnings.append(f"only the first {REINDEXED_FILES_MAX} entries were reindexed; go on by subdirectory")
     below = [e.node for e in entries[:REINDEXED_FILES_MAX]]
@@ -137,8 +135,7 @@ async def _rebuild(node: Node, mode: str, tally: _Tally, tenant: Tenant, ports: 
 
 
 async def _of_file(node: Node, mode: str, tree: Tree, ports: Ports) -> SetChunks | None:
-    data = await tree.read(node.uri)
-    document = await ports.compute.run(parse, node.uri, data, ports)
+    document = await ports.compute.run(parse, node.uri, await tree.read(node.uri), ports)
     chunks = await ports.compute.run(chunks_of_file, node.uri, document)
     if not chunks:
         return None

@@ -58,5 +58,4 @@ async def _of_file(node: Node, tree: Tree, ports: Ports) -> tuple[Chunk, ...]:
 
 
 async def _of_message(node: Node, sessions: Sessions, ports: Ports) -> tuple[Chunk, ...]:
-    message = await sessions.message(node.uri)
-    return await ports.compute.run(chunks_of_own_text, message)
+    return await ports.compute.run(chunks_of_own_text, await sessions.message(node.uri))

@@ -43,7 +43,11 @@ async def delete_member(job: Job[DeleteMemberPayload], ports: Ports) -> None:
         tops += [n.uri for n in await tenant.list(Uri(), limit=100, hidden=True) if n.uri != _USERS]
     for at in range(0, len(tops), TREES_PER_COMMIT):
         await tenant.commit(
-            Commit(_removals(tops[at : at + TREES_PER_COMMIT]), cause=f"leave {job.task_id}"), lane=Lane.BULK
+            Commit(
+                tuple(Remove(top, recursive=True, erase=True) for top in tops[at : at + TREES_PER_COMMIT]),
+                cause=f"leave {job.task_id}",
+            ),
+            lane=Lane.BULK,
         )
     end = await ports.history.past(tenant.caller).end()
     for first in range(1, end + 1, ENTRIES_PER_COMMIT):
@@ -52,10 +56,6 @@ async def delete_member(job: Job[DeleteMemberPayload], ports: Ports) -> None:
         )
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, result={"account_id": account, "user_id": user or None})
     await ports.ledger.tenant(job.caller).commit(Commit((DropMember(account, user), done), done=job.id), lane=Lane.BULK)
-
-
-def _removals(tops: Sequence[Uri]) -> tuple[Remove, ...]:
-    return tuple(Remove(top, recursive=True, erase=True) for top in tops)
 
 
 async def _wait_for_work(account: str, spaces: Sequence[str], job: Job[DeleteMemberPayload], ports: Ports) -> None:

@@ -11,7 +11,6 @@ from recalld.domain.node import Node
 from recalld.domain.policy import ZIP_ENTRIES_MAX
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import Tenant
 from recalld.rules.address import SIDECARS, session_of
 from recalld.rules.pack_format import is_private
 from recalld.rules.pack_mapping import NO_PLACE, record_json
@@ -63,7 +62,7 @@ async def collect(root: Uri, caller: Caller, ports: Ports) -> AsyncIterator[Item
 async def _items(node: Node, root: Uri, caller: Caller, ports: Ports) -> AsyncIterator[Item]:
     uri, path = node.uri, node.uri.relative_to(root)
     if not node.is_dir:
-        if uri.name not in NO_PLACE and not is_message_page(uri):
+        if uri.name not in NO_PLACE and not (session_of(uri) and uri.parts[4:5] == ("messages",)):
             data = await ports.ledger.tenant(caller).read(uri)
             yield Item(path, data, record_json(path, node, 2, node.abstract), (node.abstract or uri.name,))
         return
@@ -77,7 +76,7 @@ async def _items(node: Node, root: Uri, caller: Caller, ports: Ports) -> AsyncIt
     yield Item(path, None, record, tuple(t or uri.name for t in texts))
     if tiers is not None:
         for name, level in SIDECARS.items():
-            yield Item(_below(path, name), render(uri, level, tiers, 0, pending=False).encode())
+            yield Item(f"{path}/{name}" if path else name, render(uri, level, tiers, 0, pending=False).encode())
 
 
 async def _session_items(node: Node, root: Uri, caller: Caller, ports: Ports) -> AsyncIterator[Item]:
@@ -93,17 +92,4 @@ async def _session_items(node: Node, root: Uri, caller: Caller, ports: Ports) ->
         if not is_view(view) or entry.node.id:
             continue  # a stored file of the session, visited by the traversal itself
         path = view.relative_to(root)
-        yield Item(path) if entry.node.is_dir else Item(path, await _view(view, tenant))
-
-
-async def _view(uri: Uri, tenant: Tenant) -> bytes:
-    return (await view_text(uri, tenant)).encode()
-
-
-def is_message_page(uri: Uri) -> bool:
-    """True below a session's directory of messages."""
-    return bool(session_of(uri)) and uri.parts[4:5] == ("messages",)
-
-
-def _below(path: str, name: str) -> str:
-    return f"{path}/{name}" if path else name
+        yield Item(path) if entry.node.is_dir else Item(path, (await view_text(view, tenant)).encode())

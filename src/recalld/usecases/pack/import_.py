@@ -77,8 +77,7 @@ async def _import(
     await check_sessions(layout.sessions.values(), pack, caller, ports)
     present = await _present(target, caller, ports)
     _check_conflicts(layout, present, target, request.on_conflict)
-    importing = _PackImport(pack, layout, present, target, request.on_conflict, caller, ports)
-    return await importing.all()
+    return await _PackImport(pack, layout, present, target, request.on_conflict, caller, ports).all()
 
 
 async def _present(target: Uri, caller: Caller, ports: Ports) -> dict[Uri, Node]:
@@ -136,7 +135,10 @@ class _PackImport:
     async def all(self) -> ImportedPack:
         """Import directories, sessions, files, then the tiers of directories from the deepest up."""
         self.hashes = {e.path: e.sha256 for e in self.pack.manifest.entries}
-        await self._make_directories()
+        uris = [self.target] if self.target.parts else []
+        uris += [uri for uri in self.sorted.directories.values() if uri not in self.present]
+        for some in _slices(uris):
+            await self._commit([(uri, MakeDir(uri, exist_ok=True)) for uri in some], ())
         sessions = messages = 0
         for session_files in self.sorted.sessions.values():
             messages += await import_session(
@@ -167,12 +169,6 @@ class _PackImport:
         if user not in self.owners:
             self.owners[user] = self.ports.ledger.tenant(replace(self.caller, user=user))
         return self.owners[user]
-
-    async def _make_directories(self) -> None:
-        uris = [self.target] if self.target.parts else []
-        uris += [uri for uri in self.sorted.directories.values() if uri not in self.present]
-        for some in _slices(uris):
-            await self._commit([(uri, MakeDir(uri, exist_ok=True)) for uri in some], ())
 
     async def _commit(self, ops: Iterable[tuple[Uri, Op]], jobs: tuple[NewJob, ...]) -> None:
         """Make one commit per user's tree among the addresses."""
@@ -227,7 +223,11 @@ class _PackImport:
         for depth in sorted({len(uri.parts) for uri in deepest_first}, reverse=True):
             for some in _slices([uri for uri in deepest_first if len(uri.parts) == depth]):
                 await self._set_some(some)
-        tagged = {uri: self.pack.records[path] for path, uri in self.sorted.directories.items() if self._tagged(path)}
+        tagged = {
+            uri: self.pack.records[path]
+            for path, uri in self.sorted.directories.items()
+            if path in self.pack.records and self.pack.records[path].tags
+        }
         for some in _slices(list(tagged)):
             await self._commit([(uri, SetTags(uri, tagged[uri].tags)) for uri in some], ())
 
@@ -237,24 +237,18 @@ class _PackImport:
             uri for uri in self.sorted.sidecars if not (skip and uri in self.present and self.present[uri].abstract)
         ]
 
-    def _tagged(self, path: str) -> bool:
-        return path in self.pack.records and bool(self.pack.records[path].tags)
-
     async def _set_some(self, uris: Sequence[Uri]) -> None:
         ops = [(uri, await self._tiers(uri)) for uri in uris]
         await self._commit([(uri, op) for uri, op in ops if op is not None], (EMBED,))
 
     async def _tiers(self, uri: Uri) -> SetTiers | None:
         paths = self.sorted.sidecars[uri]
-        texts = [await self._text(paths[level]) if level in paths else "" for level in (0, 1)]
-        tiers = tiers_of(texts[0], texts[1])
+        texts = [await self.ports.compute.run(self.pack.read, paths[n]) if n in paths else b"" for n in (0, 1)]
+        tiers = tiers_of(*(text.decode("utf-8", "replace") for text in texts))
         node = await self._tenant(uri).stat(uri)
         if not node.id or not (tiers.abstract or tiers.overview):
             return None
         return SetTiers(node.id, node.version, tiers, chunks_of_tiers(uri, tiers), self.seq)
-
-    async def _text(self, path: str) -> str:
-        return (await self.ports.compute.run(self.pack.read, path)).decode("utf-8", "replace")
 
 
 def _owner(uri: Uri) -> Uri:

@@ -63,8 +63,7 @@ async def _verified(reader: ArchiveReader, ports: Ports) -> Verified:
     manifest = await ports.compute.run(_manifest, reader)
     for some in _shares(manifest):
         await ports.compute.run(_check_hashes, reader, some)
-    records = await ports.compute.run(_records, reader, manifest)
-    return Verified(reader, manifest, records)
+    return Verified(reader, manifest, await ports.compute.run(_records, reader, manifest))
 
 
 def _manifest(reader: ArchiveReader) -> Manifest:

@@ -59,8 +59,7 @@ def selected(text: str, uri: Uri, caller: Caller) -> Selected:
         raise Denied(f"{uri} belongs to another user", remedy="private values are read by their owner alone")
     if len(parts) not in {_OWN_DEPTH, _OWN_DEPTH + 1} or parts[2] != "privacy":
         raise bad_uri(text, "it is not the address of private values: viking://~/privacy/category/key/field")
-    place = store.place_of(caller, parts[3], parts[4])
-    return Selected(place, unquote(parts[5]) if len(parts) > _OWN_DEPTH else "")
+    return Selected(store.place_of(caller, parts[3], parts[4]), unquote(parts[5]) if len(parts) > _OWN_DEPTH else "")
 
 
 async def remove(uri: Uri, caller: Caller, ports: Ports) -> None:

@@ -100,8 +100,7 @@ async def _upsert(uri: Uri, update: PrivacyUpdate, tenant: Tenant, ports: Ports)
     if latest > VERSIONS_MAX:
         raise Invalid(f"{uri} has {VERSIONS_MAX} versions", remedy="use another key", code="RESOURCE_EXHAUSTED")
     labels = update.labels if update.labels is not None or old is None else old.labels
-    values = await _values(uri, update, old, tenant)
-    new_version = PrivacyVersion(latest, values, update.change_reason, labels, now)
+    new_version = PrivacyVersion(latest, await _values(uri, update, old, tenant), update.change_reason, labels, now)
     began = old.created_at if old is not None else now
     meta = PrivacyMeta(uri.parent.name, uri.name, latest, latest, labels, began, now)
     puts = (
@@ -152,8 +151,7 @@ async def _meta(uri: Uri, tree: Tree) -> tuple[PrivacyMeta | None, str]:
 
 
 async def _meta_file(uri: Uri, meta: PrivacyMeta, expect: str, ports: Ports) -> PutFile:
-    mode = WriteMode.REPLACE if expect else WriteMode.CREATE
-    return await _file(uri / META_FILE, written(meta), mode, expect, ports)
+    return await _file(uri / META_FILE, written(meta), WriteMode.REPLACE if expect else WriteMode.CREATE, expect, ports)
 
 
 async def _file(uri: Uri, data: bytes, mode: WriteMode, expect: str, ports: Ports) -> PutFile:

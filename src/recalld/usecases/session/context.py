@@ -27,8 +27,7 @@ async def context(session_id: str, token_budget: int, caller: Caller, ports: Por
 def _context(session_id: str, token_budget: int, reader: ReadTransaction) -> SessionContext:
     """Read at one point of the log: a commit of the session moves messages from one of these reads to another."""
     session = reader.session(session_id)
-    archives = reader.archives(session_id, latest=True)
-    finished, pending = _split(archives)
+    finished, pending = _split(reader.archives(session_id, latest=True))
     recent = fit(_raw(reader, session_id, pending, token_budget), token_budget)
     active = _tokens(recent)
     overview = finished.overview if finished is not None else ""

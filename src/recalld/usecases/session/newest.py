@@ -29,8 +29,9 @@ async def all_of(sessions: Sessions, session_id: str, archive: int) -> list[Mess
     """All messages of an archive, in order. A reader is held for one page at a time."""
     found: list[Message] = []
     while True:
-        after = found[-1].ordinal if found else -1
-        page = await sessions.messages(session_id, archive=archive, after=after, limit=PAGE)
+        page = await sessions.messages(
+            session_id, archive=archive, after=found[-1].ordinal if found else -1, limit=PAGE
+        )
         found += page
         if len(page) < PAGE:
             return found

@@ -75,7 +75,14 @@ async def show_skill(skill: Skill, view: SkillView, caller: Caller, ports: Ports
     node, tiers, entries = await tenant.read_transaction(look)
     nodes = tuple(e.node for e in entries)
     if view.integrity:
-        _check_integrity(nodes)
+        sizes = [n.size for n in nodes if not n.is_dir]
+        if len(nodes) > ENTRIES_MAX or max(sizes, default=0) > FILE_BYTES_MAX or sum(sizes) > TOTAL_BYTES_MAX:
+            raise Invalid(
+                "the skill is too large to be described in full",
+                remedy=f"at most {ENTRIES_MAX} entries, {FILE_BYTES_MAX} bytes a file and {TOTAL_BYTES_MAX} in all; "
+                "ask without include_integrity",
+                code="RESOURCE_EXHAUSTED",
+            )
     wanted = view.content if view.content is not None else view.level in (None, 2)
     data = await tenant.read(node.uri) if wanted else b""
     return SkillDetails(
@@ -121,22 +128,10 @@ async def _skill(node: Node, tree: Tree, ports: Ports) -> Skill:
     has only its name."""
     facts = facts_from(node.source.get("skill"))
     if facts is None:
-        text = decode(await tree.read(node.uri)).text
-        facts, _ = await ports.compute.run(read_skill, text)
+        facts, _ = await ports.compute.run(read_skill, decode(await tree.read(node.uri)).text)
     return Skill(node.uri.parent, facts if facts is not None else SkillFacts(node.uri.parent.name, ""))
 
 
 def _origin(node: Node) -> dict[str, Any]:
     origin = node.source.get("origin")
     return dict(origin) if isinstance(origin, dict) else {}
-
-
-def _check_integrity(nodes: Sequence[Node]) -> None:
-    sizes = [n.size for n in nodes if not n.is_dir]
-    if len(nodes) > ENTRIES_MAX or max(sizes, default=0) > FILE_BYTES_MAX or sum(sizes) > TOTAL_BYTES_MAX:
-        raise Invalid(
-            "the skill is too large to be described in full",
-            remedy=f"at most {ENTRIES_MAX} entries, {FILE_BYTES_MAX} bytes a file and {TOTAL_BYTES_MAX} in all; "
-            "ask without include_integrity",
-            code="RESOURCE_EXHAUSTED",
-        )

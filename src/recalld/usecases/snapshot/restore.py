@@ -107,7 +107,11 @@ async def apply_changes(
         gone = [_uri(change) for change in delete]
         await _remove(delete, cause, tally, tenant)
         # Before the first write: a file may take the name of a directory that has just become empty.
-        await _remove_empty(gone, project, cause, tenant)
+        # Remove directories that became empty; fixed directories stay.
+        for directory in sorted({uri.parent for uri in gone}, key=lambda uri: -len(uri.parts)):
+            here = directory
+            while here.under(project) and here != project and await _removed_if_empty(here, cause, tenant):
+                here = here.parent
         async for puts in _batches(write, past, ports):
             await tenant.commit(Commit(tuple(puts), jobs_after(puts), cause=cause), lane=Lane.BULK)
             tally.written += len(puts)
@@ -130,14 +134,6 @@ async def _remove(delete: Sequence[Change], cause: str, tally: _Tally, commits: 
         ops = tuple(Remove(_uri(c), expect=c.before.hash) for c in some if c.before is not None)
         await commits.commit(Commit(ops, FOLLOW_UP_JOBS, cause=cause), lane=Lane.BULK)
         tally.deleted += len(ops)
-
-
-async def _remove_empty(gone: Sequence[Uri], project: Uri, cause: str, tenant: Tenant) -> None:
-    """Remove directories that became empty; fixed directories stay."""
-    for directory in sorted({uri.parent for uri in gone}, key=lambda uri: -len(uri.parts)):
-        here = directory
-        while here.under(project) and here != project and await _removed_if_empty(here, cause, tenant):
-            here = here.parent
 
 
 async def _removed_if_empty(directory: Uri, cause: str, tenant: Tenant) -> bool:

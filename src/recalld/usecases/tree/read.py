@@ -160,5 +160,4 @@ async def _sidecar(uri: Uri, tree: Tree) -> str:
     tiers = await tree.tiers(uri.parent)
     if tiers is None:
         raise missing(uri)
-    total = await tree.count(uri.parent)
-    return render(uri.parent, SIDECARS[uri.name], tiers, total, pending=False)
+    return render(uri.parent, SIDECARS[uri.name], tiers, await tree.count(uri.parent), pending=False)

@@ -56,7 +56,8 @@ def migrate(
             remedy="upgrade recalld, or open another data folder",
             code="FAILED_PRECONDITION",
         )
-    if version == 0 and _tables(c):
+    tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    if version == 0 and c.execute(tables).fetchall():
         raise Conflict(
             f"{path} is the database of another program",
             remedy="open another data folder",
@@ -142,7 +143,9 @@ def restore_missing_tables(c: apsw.Connection, path: Path) -> list[str]:
         model.execute(MIGRATIONS[step]).fetchall()
     wanted, found = _shape(model), _shape(c)
     lacking = sorted(set(wanted) - set(found))
-    lost = [name for name in lacking if wanted[name][0] == "table" and not _disposable(name)]
+    lost = [
+        name for name in lacking if wanted[name][0] == "table" and not (name in DISPOSABLE or name.startswith("fts"))
+    ]
     narrow = [
         f"{name}.{column}"
         for name in sorted(set(wanted) & set(found) - set(lacking))
@@ -156,18 +159,15 @@ def restore_missing_tables(c: apsw.Connection, path: Path) -> list[str]:
             remedy="restore a backup, or export it with the version that wrote it",
         )
     if lacking:
-        _recreate(c, lacking, wanted, damaged=bool(set(lacking) & _shadows(wanted)))
+        # Tables that SQLite keeps full text in: without them there is no dropping it.
+        damaged = any(name.startswith("fts_") and name not in FULL_TEXT for name in lacking if name in wanted)
+        _recreate(c, lacking, wanted, damaged=damaged)
         log.warning("missing tables or indexes recreated", names=lacking)
     return lacking
 
 
 Shape = dict[str, tuple[str, str, frozenset[str]]]
 """Per name: table, index or trigger, its SQL, its columns."""
-
-
-def _shadows(wanted: Shape) -> set[str]:
-    """What SQLite keeps full text in: without it there is no dropping it."""
-    return {name for name in wanted if name.startswith("fts_") and name not in FULL_TEXT}
 
 
 def _recreate(c: apsw.Connection, lacking: list[str], wanted: Shape, *, damaged: bool) -> None:
@@ -235,16 +235,6 @@ def _full_text_sql() -> list[str]:
 def _statements(sql: str) -> list[str]:
     lines = [line for line in sql.splitlines() if not line.lstrip().startswith("--")]
     return "\n".join(lines).split(";\n")
-
-
-def _disposable(name: str) -> bool:
-    return name in DISPOSABLE or name.startswith("fts")
-
-
-def _tables(c: apsw.Connection) -> list[str]:
-    return [
-        str(n) for (n,) in c.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-    ]
 
 
 def _shape(c: apsw.Connection) -> Shape:

@@ -43,8 +43,7 @@ class Reserve:
         if not self.size:
             self._path.unlink(missing_ok=True)
             return True
-        size_bytes = self.reserved()
-        if size_bytes >= self.size:
+        if self.reserved() >= self.size:
             return True
         if self.free() < 2 * self.size:
             return False
@@ -79,16 +78,12 @@ def _allocate(path: Path, size: int) -> None:
         if hasattr(os, "posix_fallocate"):  # macOS has none
             os.posix_fallocate(file, 0, size)
         if os.fstat(file).st_blocks * 512 < size:
-            _fill(file, size)
+            block = os.urandom(_BLOCK_BYTES)  # zeros may be compressed away
+            for start in range(0, size, _BLOCK_BYTES):
+                os.pwrite(file, block[: size - start], start)
         os.fsync(file)
     finally:
         os.close(file)
-
-
-def _fill(file: int, size: int) -> None:
-    block = os.urandom(_BLOCK_BYTES)  # zeros may be compressed away
-    for start in range(0, size, _BLOCK_BYTES):
-        os.pwrite(file, block[: size - start], start)
 
 
 def is_full(refused: apsw.Error, os_error: int = 0) -> bool:

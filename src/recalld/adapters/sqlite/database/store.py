@@ -314,7 +314,10 @@ class Store(Readers):
         if pages > CHECKPOINT_PAGES:
             self._wal_is_long.set()
         if pages > CHECKPOINT_PAGES_FORCED:
-            self._queue_forced_checkpoint()
+            with self._ready:
+                if not self._force_queued:
+                    self._force_queued = True
+                    self._checkpoints.append(_detached(self._forced_checkpoint))
         return apsw.SQLITE_OK
 
     def _checkpoint_loop(self, stopping: threading.Event) -> None:
@@ -333,12 +336,6 @@ class Store(Readers):
                 if not self._closing:
                     self._checkpoints.append(_detached(_passive))
                     self._ready.notify()
-
-    def _queue_forced_checkpoint(self) -> None:
-        with self._ready:
-            if not self._force_queued:
-                self._force_queued = True
-                self._checkpoints.append(_detached(self._forced_checkpoint))
 
     def _forced_checkpoint(self, c: apsw.Connection) -> None:
         """Checkpoint even if that means waiting a moment, for the checkpoint thread or for readers of old pages."""

@@ -191,7 +191,15 @@ def versions(c: apsw.Connection, caller: Caller, uri: Uri, before: int, limit: i
     entries += [e for e in _removed_above(c, uri, sorted(nodes - {living})) if not before or e.seq < before]
     entries = sorted(entries, key=lambda e: -e.seq)[:limit]
     hashes = [_hash_after(c, e) for e in entries]
-    sizes = _sizes(c, hashes)
+    wanted = orjson.dumps(sorted(set(hashes))).decode()
+    sizes = dict(
+        fetch_all(
+            c,
+            "SELECT b.hash, b.size FROM json_each(?1) w JOIN blob b ON b.hash = w.value "
+            "UNION ALL SELECT g.hash, g.size FROM json_each(?1) w JOIN grown g ON g.hash = w.value",
+            (wanted,),
+        )
+    )
     return [
         FileVersion(
             e.seq,
@@ -238,16 +246,3 @@ def _hash_after(c: apsw.Connection, entry: LogEntry) -> str:
         (entry.node, entry.seq),
     ).fetchone()
     return str(found[0]) if found else ""
-
-
-def _sizes(c: apsw.Connection, hashes: Sequence[str]) -> dict[str, int]:
-    """Sizes of the contents that are still kept."""
-    wanted = orjson.dumps(sorted(set(hashes))).decode()
-    return dict(
-        fetch_all(
-            c,
-            "SELECT b.hash, b.size FROM json_each(?1) w JOIN blob b ON b.hash = w.value "
-            "UNION ALL SELECT g.hash, g.size FROM json_each(?1) w JOIN grown g ON g.hash = w.value",
-            (wanted,),
-        )
-    )

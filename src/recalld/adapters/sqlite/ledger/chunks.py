@@ -155,8 +155,7 @@ def repartition_chunks(c: apsw.Connection, node: int, partition_id: int) -> int:
         c.execute("UPDATE chunk SET owner = ? WHERE id = ?", (partition_id, chunk))
         c.execute("UPDATE unembedded SET owner = ? WHERE chunk = ?", (partition_id, chunk))
         # Caches follow vectors by id: they need new ids in the partition they join.
-        rows = fetch_all(c, "DELETE FROM vector WHERE chunk = ? RETURNING model, data", (chunk,))
-        for model, data in rows:
+        for model, data in fetch_all(c, "DELETE FROM vector WHERE chunk = ? RETURNING model, data", (chunk,)):
             c.execute(
                 "INSERT INTO vector (owner, chunk, model, data) VALUES (?,?,?,?)", (partition_id, chunk, model, data)
             )

@@ -26,6 +26,5 @@ def indexable(c: apsw.Connection, after: int, limit: int) -> tuple[list[Indexabl
         if path is None or rows.is_private(path):
             continue
         may = rows.has_tiers(path) and kind != rows.MESSAGE
-        uri = Uri(path)
-        found.append(IndexableNode(Caller(account, user), rows.load(c, node, uri), may and not tiered))
+        found.append(IndexableNode(Caller(account, user), rows.load(c, node, Uri(path)), may and not tiered))
     return found, page[-1][0] if page else 0

@@ -151,24 +151,25 @@ def new_task(tx: WriteTx, op: NewTask) -> None:
     if tx.c.execute("SELECT 1 FROM task WHERE id = ?", (op.id,)).fetchone():
         raise Conflict(f"task {op.id} exists already", remedy="choose another id", code="ALREADY_EXISTS")
     if op.alone:
-        _must_be_alone(tx, op)
+        found = tx.c.execute(
+            f"SELECT id FROM task WHERE account = ? AND type = ? AND resource = ? AND status NOT IN ({_ENDED_SQL})",
+            (tx.caller.account, op.type, op.resource_id),
+        ).fetchone()
+        if found is not None:
+            raise Conflict(
+                f"{op.type} of {op.resource_id} is running already",
+                remedy="wait for its task, or cancel it",
+                details={
+                    "task_id": found[0],
+                    "resource": op.resource_id,
+                    "conflict_type": "running",
+                    "retryable": True,
+                },
+            )
     tx.c.execute(
         "INSERT INTO task (id, account, user, type, status, resource, meta, created, updated) VALUES (?,?,?,?,'pending',?,?,?,?)",
         (op.id, tx.caller.account, tx.caller.user, op.type, op.resource_id, json.dumps(op.meta), tx.at, tx.at),
     )
-
-
-def _must_be_alone(tx: WriteTx, op: NewTask) -> None:
-    found = tx.c.execute(
-        f"SELECT id FROM task WHERE account = ? AND type = ? AND resource = ? AND status NOT IN ({_ENDED_SQL})",
-        (tx.caller.account, op.type, op.resource_id),
-    ).fetchone()
-    if found is not None:
-        raise Conflict(
-            f"{op.type} of {op.resource_id} is running already",
-            remedy="wait for its task, or cancel it",
-            details={"task_id": found[0], "resource": op.resource_id, "conflict_type": "running", "retryable": True},
-        )
 
 
 def update_task(tx: WriteTx, op: UpdateTask) -> None:

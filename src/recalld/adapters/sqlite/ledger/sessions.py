@@ -132,8 +132,7 @@ def _tokens_outside(c: apsw.Connection, session: int, keep: int, tokens: int) ->
 
 def open_session(tx: WriteTx, op: OpenSession) -> None:
     """See ``commit.OpenSession``."""
-    uri = uri_of(tx.caller, op.session_id)
-    if _live_session(tx, uri):
+    if _live_session(tx, uri_of(tx.caller, op.session_id)):
         if not op.exist_ok:
             raise Conflict(
                 f"Session already exists: {op.session_id}", remedy="use it, or choose another id", code="ALREADY_EXISTS",

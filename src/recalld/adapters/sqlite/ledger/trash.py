@@ -184,7 +184,11 @@ def undelete(tx: WriteTx, op: Undelete) -> None:
     tx.c.execute("UPDATE node SET gone = 0, seq = ?, owner = ? WHERE id = ?", (seq, partition_id, found.id))
     tx.c.execute("DELETE FROM trash WHERE node = ?", (found.id,))
     if found.kind == MESSAGE:
-        _count_live(tx, found.id)
+        tx.c.execute(
+            "UPDATE session SET live = live + 1, live_tokens = live_tokens + m.tokens FROM message m "
+            f"WHERE m.node = ? AND m.ordinal > {archived_to('m.session')} AND session.node = m.session",
+            (found.id,),
+        )
     _rejoin_partition(tx, op.uri, found.id, partition_id, seq)
     tx.bump_epoch(partition_id)
     if found.kind == DIRECTORY:
@@ -210,14 +214,6 @@ def _check_place(tx: WriteTx, op: Undelete, found: Row) -> None:
             code="ALREADY_EXISTS",
             details={"resource": str(op.uri), "type": "file"},
         )
-
-
-def _count_live(tx: WriteTx, node: int) -> None:
-    tx.c.execute(
-        "UPDATE session SET live = live + 1, live_tokens = live_tokens + m.tokens FROM message m "
-        f"WHERE m.node = ? AND m.ordinal > {archived_to('m.session')} AND session.node = m.session",
-        (node,),
-    )
 
 
 def _rejoin_partition(tx: WriteTx, uri: Uri, top: int, partition_id: int, seq: int) -> None:

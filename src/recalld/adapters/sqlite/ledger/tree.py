@@ -38,7 +38,9 @@ def make_dir(tx: WriteTx, op: MakeDir) -> None:
     found = existing(tx, op.uri)
     there = found is not None or rows.is_namespace(op.uri, tx.caller)
     acceptable = op.exist_ok or (
-        op.same_origin and found is not None and _origin(found.source) == op.source.get("origin")
+        op.same_origin
+        and found is not None
+        and (None if found.source == "{}" else json.loads(found.source).get("origin")) == op.source.get("origin")
     )
     if there and not (acceptable and (found is None or found.kind == DIRECTORY)):
         raise Conflict(
@@ -68,10 +70,6 @@ def _tiers(tx: WriteTx, node: int) -> Tiers | None:
     return Tiers(*found) if found else None
 
 
-def _origin(source: str) -> object:
-    return None if source == "{}" else json.loads(source).get("origin")
-
-
 def anchor(tx: WriteTx, op: Anchor) -> None:
     """See ``commit.Anchor``."""
     if rows.PathResolver(tx.c, tx.caller.account).of(op.node_id) != op.uri.parts:
@@ -87,14 +85,6 @@ def put_file(tx: WriteTx, op: PutFile) -> None:
     """See ``commit.PutFile``."""
     parent = tx.directory(op.uri.parent)
     found = rows.child(tx.c, parent, op.uri.name)
-    _check_version(op, found)
-    if found is None:
-        _create_file(tx, op, parent)
-    else:
-        _replace_file(tx, op, found)
-
-
-def _check_version(op: PutFile, found: Row | None) -> None:
     now = found.version if found is not None else 0
     if op.expect_version is not None and op.expect_version != now:
         raise Conflict(
@@ -103,6 +93,10 @@ def _check_version(op: PutFile, found: Row | None) -> None:
             code="WRITE_CONFLICT",
             details={"uri": str(op.uri), "version": now, "retryable": False},
         )
+    if found is None:
+        _create_file(tx, op, parent)
+    else:
+        _replace_file(tx, op, found)
 
 
 def _create_file(tx: WriteTx, op: PutFile, parent: int) -> None:
@@ -120,11 +114,15 @@ def _create_file(tx: WriteTx, op: PutFile, parent: int) -> None:
 def _replace_file(tx: WriteTx, op: PutFile, found: Row) -> None:
     _check_replace(op, found)
     if found.hash == op.hash:
-        _same_bytes(tx, op, found)
+        attributes.update_attributes(tx, op.uri, found, op.tags, op.source or None)
+        tx.result.unchanged.append(op.uri)
         return
     _store_content(tx, op)
     version = found.version + 1
-    source = _source(op, found)
+    # What a rewritten file says of where it came from. What an import brought stays known as such, with the hash it was
+    # brought with: the next import of the same origin sees that it was changed here.
+    former: dict[str, Any] = json.loads(found.source)
+    source = former if not op.source and {"path", "sha256"} <= former.keys() else op.source
     changed = attributes.changes(found, op.tags, source) or None
     seq = tx.log("write", found.id, op.uri, before=found.hash, after=op.hash, detail=changed)
     tx.c.execute(
@@ -143,13 +141,6 @@ def _replace_file(tx: WriteTx, op: PutFile, found: Row) -> None:
         _update_chunks(tx, op, found, version)
     _index_content(tx, replaced, found.id, found.partition_id, version, found.parent)
     tx.result.updated.append(op.uri)
-
-
-def _source(op: PutFile, found: Row) -> dict[str, Any]:
-    """What a rewritten file says of where it came from. What an import brought stays known as such, with the hash it was
-    brought with: the next import of the same origin sees that it was changed here."""
-    former: dict[str, Any] = json.loads(found.source)
-    return former if not op.source and {"path", "sha256"} <= former.keys() else op.source
 
 
 def _can_keep_chunks(tx: WriteTx, op: PutFile, found: Row) -> bool:
@@ -208,12 +199,6 @@ def _check_expected(op: PutFile | Remove, found: Row) -> None:
             code="ABORTED",
             details={"uri": str(op.uri), "retryable": True},
         )
-
-
-def _same_bytes(tx: WriteTx, op: PutFile, found: Row) -> None:
-    """Nothing to do but to remember a new origin or new tags."""
-    attributes.update_attributes(tx, op.uri, found, op.tags, op.source or None)
-    tx.result.unchanged.append(op.uri)
 
 
 def _store_content(tx: WriteTx, op: PutFile) -> None:
@@ -337,7 +322,13 @@ def remove(tx: WriteTx, op: Remove) -> None:
     if found is None:
         return
     _check_expected(op, found)
-    _check_unchanged(tx, op, found)
+    if op.unchanged_since and changed_below(tx.c, found.id, op.unchanged_since):
+        raise Conflict(
+            f"something in {op.uri} has changed meanwhile",
+            remedy="look again",
+            code="ABORTED",
+            details={"uri": str(op.uri), "retryable": True},
+        )
     job_relocation.cancel_imports(tx, op.uri)
     count = count_below(tx, found.id)
     if found.kind == DIRECTORY and count > 1 and not op.recursive:
@@ -354,16 +345,6 @@ def remove(tx: WriteTx, op: Remove) -> None:
         _forget_live(tx, found.id)
     tx.mark_stale(found.parent, op.uri.parent)
     add_to_trash(tx, found.id, erase=op.erase)
-
-
-def _check_unchanged(tx: WriteTx, op: Remove, found: Row) -> None:
-    if op.unchanged_since and changed_below(tx.c, found.id, op.unchanged_since):
-        raise Conflict(
-            f"something in {op.uri} has changed meanwhile",
-            remedy="look again",
-            code="ABORTED",
-            details={"uri": str(op.uri), "retryable": True},
-        )
 
 
 def _forget_live(tx: WriteTx, node: int) -> None:

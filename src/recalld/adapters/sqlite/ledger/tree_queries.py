@@ -90,8 +90,7 @@ def walk(c: apsw.Connection, caller: Caller, uri: Uri, depth_max: int, nodes_max
         node, depth = stack.pop()
         entries.append(Entry(node, node.uri.relative_to(uri)))
         if node.is_dir and depth < depth_max:
-            below = _entries(c, caller, node, nodes_max - len(entries), hidden)
-            stack += [(n, depth + 1) for n in reversed(below)]
+            stack += [(n, depth + 1) for n in reversed(_entries(c, caller, node, nodes_max - len(entries), hidden))]
     return entries
 
 

@@ -22,7 +22,11 @@ _REFUSED = f"SELECT r.why, count(*) FROM refused r JOIN {_WANTED} AND m.id = r.m
 
 def count(c: apsw.Connection, caller: Caller | None = None) -> VectorCount:
     """Of all partitions, or of a caller's own and the account's shared one."""
-    spaces = sorted(_spaces(c, caller)) if caller is not None else None
+    spaces = (
+        sorted({rows.partition_of(c, caller.account, user) for user in (caller.user, "")})
+        if caller is not None
+        else None
+    )
     partitions_json = (orjson.dumps(spaces).decode(),)
     among = "" if spaces is None else "WHERE {} IN (SELECT value FROM json_each(?))"
     binding = () if spaces is None else partitions_json
@@ -30,10 +34,6 @@ def count(c: apsw.Connection, caller: Caller | None = None) -> VectorCount:
     embedded = fetch_one(c, f"{_DONE} {among.format('o.id')}", binding)[0]
     wanted = fetch_one(c, f"SELECT coalesce(sum(chunks), 0) FROM owner o {among.format('o.id')}", binding)[0]
     return VectorCount(embedded - sum(refused.values()), wanted, refused)
-
-
-def _spaces(c: apsw.Connection, caller: Caller) -> set[int]:
-    return {rows.partition_of(c, caller.account, user) for user in (caller.user, "")}
 
 
 def note_refused(c: apsw.Connection, model: int, put: Sequence[Embedded]) -> None:
@@ -48,5 +48,4 @@ def note_refused(c: apsw.Connection, model: int, put: Sequence[Embedded]) -> Non
 
 def refused_below(c: apsw.Connection, page: str) -> dict[str, int]:
     """Refused texts of these nodes by reason."""
-    sql = f"{_REFUSED} JOIN json_each(?) p ON p.value = k.node GROUP BY r.why"
-    return dict(fetch_all(c, sql, (page,)))
+    return dict(fetch_all(c, f"{_REFUSED} JOIN json_each(?) p ON p.value = k.node GROUP BY r.why", (page,)))
