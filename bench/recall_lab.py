@@ -30,7 +30,7 @@ from recalld.domain.policy import Deadlines
 from recalld.domain.query import Query
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import no_linger
-from recalld.ports.derived import DerivedState
+from recalld.ports.maintenance import DerivedState
 from recalld.rules.rank import best_per_entry, rank
 from recalld.rules.ranking_params import DEFAULT, RankingParams
 from recalld.rules.transcript_header import epoch_of

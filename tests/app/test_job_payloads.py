@@ -19,7 +19,7 @@ from recalld.domain.commit import Commit
 from recalld.domain.errors import Corrupt
 from recalld.domain.job import Job, Lane, NewJob, StoredJob, TaskStatus
 from recalld.domain.uri import Uri
-from recalld.usecases.tree.follow_up import reparse_job
+from recalld.usecases.tree.prepare import reparse_job
 from tests.harness import Harness, plant
 
 NOTE = "viking://resources/a.md"

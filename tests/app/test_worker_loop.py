@@ -14,8 +14,7 @@ from recalld.app.job_registry import KINDS, JobKind
 from recalld.app.worker_loop import run_job, work
 from recalld.domain.commit import Commit, NewTask
 from recalld.domain.errors import Busy, Conflict, Corrupt, Denied, Invalid, NotFound, Upstream, disk_full
-from recalld.domain.job import Job, Lane, NewJob, TaskStatus
-from recalld.domain.job_payload import JobPayload
+from recalld.domain.job import Job, JobPayload, Lane, NewJob, TaskStatus
 from recalld.domain.policy import JobPolicy
 from recalld.ports.bundle import Ports
 from recalld.ports.model import CallBudget, DailyUsage

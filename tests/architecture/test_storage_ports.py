@@ -9,10 +9,7 @@ import pytest
 
 from tests.architecture.project import DOCS, SRC, nodes, parsed
 
-MODULES = (
-    *("tree", "sessions", "tasks", "commits", "ledger", "jobs", "backlog", "cleanup", "stats"),
-    *("registry", "history", "maintenance", "derived"),
-)
+MODULES = ("ledger", "jobs", "registry", "history", "maintenance")
 METHODS_MAX = 13
 OF_SQLITE = frozenset({"sqlite", "apsw", "checkpoint", "vacuum", "wal", "slice", "connection", "file_bytes", "process"})
 ROW = re.compile(r"^\| `(\w+)` \((\d+)\) \| ([^|]*) \|", re.MULTILINE)

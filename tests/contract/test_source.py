@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from recalld.adapters.source.archive import ZipSource
-from recalld.adapters.source.file import FileSource
-from recalld.adapters.source.folder import FolderSource
+from recalld.adapters.source.opening import FileSource, FolderSource
 from recalld.adapters.source.selection import SourceSettings
 from recalld.domain.choice import Choice
 from recalld.ports.source import Found, Skipped, Source

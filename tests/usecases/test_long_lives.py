@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from recalld.adapters.sqlite.ledger.ledger import SqliteLedger
-from recalld.usecases.session import newest
+from recalld.usecases.session import context
 from tests.counted import steps
 from tests.harness import Harness
 from tests.usecases.conftest import dense_harness, harness
@@ -61,7 +61,7 @@ class Costs:
 
 @pytest.fixture
 def costs(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Costs:
-    monkeypatch.setattr(newest, "FIRST", 4)
+    monkeypatch.setattr(context, "FIRST", 4)
     return Costs(harness, monkeypatch)
 
 

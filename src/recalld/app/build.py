@@ -24,9 +24,9 @@ from recalld.infra.ipc import Channel
 from recalld.infra.thread_pool import Pool
 from recalld.ports.blobs import Blobs
 from recalld.ports.bundle import Ports, PrimaryPorts, no_linger
-from recalld.ports.cleanup import Cleanup
 from recalld.ports.embedder import Embedder
 from recalld.ports.jobs import JobQueue
+from recalld.ports.maintenance import Cleanup
 from recalld.ports.model import Model, Writer
 from recalld.ports.reranker import Reranker
 

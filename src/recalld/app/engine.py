@@ -13,8 +13,8 @@ from recalld.domain.results import Readiness
 from recalld.infra.tasks import background
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.bundle import PrimaryPorts
+from recalld.ports.maintenance import Usage
 from recalld.ports.registry import Members
-from recalld.ports.stats import Usage
 
 from .build import open_ports
 from .config import Config, load_config

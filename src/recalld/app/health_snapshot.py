@@ -9,7 +9,7 @@ from recalld.domain.histogram import Histogram
 from recalld.domain.job import QueueCount
 from recalld.domain.results import Readiness
 from recalld.infra.watchdog import LoopLag
-from recalld.ports.stats import ProviderUsage, Usage
+from recalld.ports.maintenance import ProviderUsage, Usage
 
 from .resilient_client import ProviderState
 

@@ -25,7 +25,7 @@ from recalld.rules.snapshots import (
 )
 from recalld.usecases.history import undo as undoing
 from recalld.usecases.history import versions as past
-from recalld.usecases.snapshot import compare, create, ignore, queries, restore
+from recalld.usecases.snapshot import create, queries, restore
 from recalld.usecases.tree.prepare import text_of
 
 from .operations import Operations, check_range
@@ -188,7 +188,7 @@ class SnapshotOperations(Operations):
         Raises ``NotFound``.
         """
         snapshot, data = await queries.show_file(ref, self._place(path), self.caller, self._ports)
-        return snapshot, data if raw else await self._ports.compute.run(compare.without_trailer, data)
+        return snapshot, data if raw else await self._ports.compute.run(queries.without_trailer, data)
 
     async def versions(
         self, path: str, *, branch: str = "main", limit: int = 20, before: str = ""
@@ -200,19 +200,19 @@ class SnapshotOperations(Operations):
         check_range(limit, 1, LOG_MAX, "limit")
         return await queries.versions(self._place(path), branch, limit, before, self.caller, self._ports)
 
-    async def diff(self, path: str, *, to: str, since: str = "", raw: bool = True) -> compare.Compared:
+    async def diff(self, path: str, *, to: str, since: str = "", raw: bool = True) -> queries.Compared:
         """Compare a file in two snapshots. ``since`` defaults to the snapshot before ``to``.
 
         Raises ``NotFound``.
         """
-        return await compare.diff(since, to, self._place(path), self.caller, self._ports, raw=raw)
+        return await queries.diff(since, to, self._place(path), self.caller, self._ports, raw=raw)
 
-    async def diff_paths(self, *, to: str, since: str = "", paths: Sequence[str] = ()) -> compare.Compared:
+    async def diff_paths(self, *, to: str, since: str = "", paths: Sequence[str] = ()) -> queries.Compared:
         """Return which files differ between two snapshots.
 
         Raises ``NotFound``.
         """
-        return await compare.diff_paths(since, to, self._places(paths, "paths"), self.caller, self._ports)
+        return await queries.diff_paths(since, to, self._places(paths, "paths"), self.caller, self._ports)
 
     async def restore(
         self,
@@ -236,14 +236,14 @@ class SnapshotOperations(Operations):
 
     async def read_ignore(self) -> str:
         """Return the account's ``.ovgitignore``."""
-        return await ignore.ignore_of(self.caller, self._ports)
+        return await queries.ignore_of(self.caller, self._ports)
 
     async def write_ignore(self, text: str) -> None:
         """Write the account's ``.ovgitignore``; an empty text removes it.
 
         Raises ``Denied`` without the role admin, and ``Invalid`` naming a line that is not a pattern.
         """
-        await ignore.set_ignore(text, self.caller, self._ports)
+        await queries.set_ignore(text, self.caller, self._ports)
 
     def _note(self, message: str, branch: str, name: str, email: str) -> create.Note:
         author = Author(

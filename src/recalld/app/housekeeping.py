@@ -13,11 +13,11 @@ from recalld.domain.results import Readiness
 from recalld.infra.logs import get_logger
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.bundle import PrimaryPorts
-from recalld.ports.stats import ProviderUsage, Usage
+from recalld.ports.maintenance import ProviderUsage, Usage
 from recalld.rules.breaker import Circuit
 from recalld.usecases.maintenance.enrich import take_up
 from recalld.usecases.maintenance.provider_budget import DAY, USED_UP
-from recalld.usecases.session.auto_commit import enqueue_idle
+from recalld.usecases.session.commit import enqueue_idle
 
 from .config import Config
 from .health_snapshot import HealthSnapshot, ModelHealth

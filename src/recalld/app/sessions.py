@@ -10,8 +10,7 @@ from recalld.domain.commit import Commit, ConfigureSession, MarkUsed, OpenSessio
 from recalld.domain.errors import NotFound
 from recalld.domain.results import Appended, Committed, Remembered, SessionContext, ToolResult
 from recalld.domain.session import Archive, Session
-from recalld.ports.ledger import ReadTransaction
-from recalld.ports.sessions import SESSIONS_MAX
+from recalld.ports.ledger import SESSIONS_MAX, ReadTransaction
 from recalld.rules.ids import check_session_id
 from recalld.rules.openviking_json import message_json
 from recalld.rules.retention import BY_COUNT, Retention

@@ -11,9 +11,8 @@ from recalld.domain.job import Lane
 from recalld.domain.results import DiskSpace
 from recalld.infra.logs import get_logger
 from recalld.ports.bundle import Ports, PrimaryPorts
-from recalld.ports.derived import CATALOG, INDEXES, LEXICON, STORE, VECTORS, Rebuildable
-from recalld.ports.maintenance import Maintenance
-from recalld.usecases.tree.follow_up import EMBED
+from recalld.ports.maintenance import CATALOG, INDEXES, LEXICON, STORE, VECTORS, Maintenance, Rebuildable
+from recalld.usecases.tree.prepare import EMBED
 
 REBUILD_S = 8.0
 """Time of rebuilding per round; the next round continues."""

@@ -11,8 +11,8 @@ from recalld.domain.node import Entry, Node
 from recalld.domain.results import GrepReport, Operation, Written
 from recalld.domain.uri import Uri, bad_uri
 from recalld.rules.lines import Page
-from recalld.usecases.pack.fetch import Fetched, fetch
-from recalld.usecases.tree import alias, edit, match, mkdir_rm_mv_cp, read, write
+from recalld.usecases.pack.export import Fetched, fetch
+from recalld.usecases.tree import edit, match, mkdir_rm_mv_cp, read, write
 
 from .operations import Operations, check_min, wait_until_idle
 
@@ -32,7 +32,7 @@ class TreeOperations(Operations):
 
         An imported document is also found at its address in OpenViking, as for ``read``. Raises ``NotFound``.
         """
-        return await alias.read_with_alias(
+        return await read.read_with_alias(
             self._uri(uri), lambda at: read.stat(at, self.caller, self._ports), self.caller, self._ports
         )
 
@@ -66,7 +66,7 @@ class TreeOperations(Operations):
         as long as no other file has that address. ``raw`` includes the trailer of a memory.
         Raises ``NotFound``, and ``Invalid`` for a directory or a file that is not text.
         """
-        return await alias.read_with_alias(
+        return await read.read_with_alias(
             self._uri(uri),
             lambda at: read.read(at, self.caller, self._ports, offset=offset, limit=limit, raw=raw),
             self.caller,
@@ -78,7 +78,7 @@ class TreeOperations(Operations):
 
         Raises as ``read`` does.
         """
-        return await alias.read_with_alias(
+        return await read.read_with_alias(
             self._uri(uri),
             lambda at: read.read_page(at, self.caller, self._ports, offset=offset, limit=limit, chars_max=chars_max),
             self.caller,
@@ -90,7 +90,7 @@ class TreeOperations(Operations):
 
         Raises ``NotFound``, and ``Invalid`` for a directory.
         """
-        return await alias.read_with_alias(
+        return await read.read_with_alias(
             self._uri(uri), lambda at: read.read_bytes(at, self.caller, self._ports), self.caller, self._ports
         )
 
@@ -99,7 +99,7 @@ class TreeOperations(Operations):
 
         Raises ``NotFound``, and ``Invalid`` for a directory.
         """
-        return await alias.read_with_alias(
+        return await read.read_with_alias(
             self._uri(uri), lambda at: fetch(at, self.caller, self._ports), self.caller, self._ports
         )
 
@@ -119,7 +119,7 @@ class TreeOperations(Operations):
 
     async def _tier(self, uri: str, level: int) -> str:
         caller, ports = self.caller, self._ports
-        return await alias.read_tier_with_alias(
+        return await read.read_tier_with_alias(
             self._uri(uri), level, lambda at, of: read.tier(at, of, caller, ports), caller, ports
         )
 

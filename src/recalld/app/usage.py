@@ -10,7 +10,7 @@ from recalld.domain.errors import Busy
 from recalld.domain.policy import CostPolicy, DayPolicy
 from recalld.ports.bundle import Ports
 from recalld.ports.clock import Clock
-from recalld.ports.stats import ProviderUsage
+from recalld.ports.maintenance import ProviderUsage
 from recalld.usecases.maintenance.provider_budget import DAY, USED_UP, until_tomorrow
 
 ERROR_AGE_MAX_S = 900.0

@@ -9,25 +9,21 @@ from pathlib import Path
 from recalld.domain.policy import CostPolicy, DayPolicy, Deadlines, SessionPolicy
 
 from .archive import Archives
-from .backlog import Backlog
 from .blobs import Blobs
-from .cleanup import Cleanup
 from .clock import Clock
 from .compute import Compute
-from .derived import DerivedState, Rebuildable
 from .embedder import Embedder
 from .history import History
 from .index import SearchIndex
 from .jobs import JobQueue
 from .ledger import Ledger
-from .maintenance import Compactable, DiskUsage, Maintenance
+from .maintenance import Backlog, Cleanup, Compactable, DerivedState, DiskUsage, Maintenance, Rebuildable, Stats
 from .model import DailyUsage, Model, Writer
 from .parser import Parser
 from .registry import Registry
 from .reranker import Reranker
 from .source import OpenSource
 from .stages import Stages
-from .stats import Stats
 from .turns import Turns
 
 

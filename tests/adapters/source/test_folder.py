@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recalld.adapters.source.folder import FolderSource
-from recalld.adapters.source.opening import open_source
+from recalld.adapters.source.opening import FolderSource, open_source
 from recalld.adapters.source.selection import SourceSettings
 from recalld.domain.choice import Choice
 from recalld.domain.errors import Invalid, NotFound

@@ -27,7 +27,7 @@ from recalld.domain.results import (
 )
 from recalld.domain.uri import Uri
 from recalld.infra.watchdog import BOUNDS_S, LoopLag
-from recalld.ports.stats import FileSizes, Usage
+from recalld.ports.maintenance import FileSizes, Usage
 from recalld.rules.search_request import SearchOptions
 from tests.surfaces.http.fake_sessions import FakeSessions, FakeTasks
 from tests.surfaces.http.fake_state import NOW, Fake, State, recorded

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 
 from recalld.adapters.model.extractive import ExtractiveModel
-from recalld.adapters.source.folder import FolderSource
+from recalld.adapters.source.opening import FolderSource
 from recalld.adapters.source.selection import SourceSettings
 from recalld.app.worker_loop import run_job
 from recalld.domain.document import Document, Tiers
-from recalld.domain.job import TaskStatus
-from recalld.domain.job_payload import ImportPayload
+from recalld.domain.job import ImportPayload, TaskStatus
 from recalld.ports.source import UPLOAD_NOTE, Found, Skipped
 from recalld.usecases.add.run_import import FILES_PER_PLAN, run_import
 from tests.harness import Harness, plant

@@ -23,7 +23,7 @@ from recalld.domain.policy import Deadlines
 from recalld.domain.query import Query
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import no_linger
-from recalld.ports.derived import DerivedState
+from recalld.ports.maintenance import DerivedState
 from recalld.rules.chunks import chunks_of_tiers
 from recalld.usecases.find.find import find
 from tests.fakes.search_index import with_views

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recalld.domain.errors import Upstream
-from recalld.domain.job_payload import EmbedPayload
+from recalld.domain.job import EmbedPayload
 from recalld.domain.results import VectorCount
 from recalld.usecases.maintenance.embed import embed
 from tests.fakes.provider import WIDTH, Provider, ReceivedRequest, provider

@@ -12,7 +12,7 @@ from recalld.app.housekeeping import Housekeeping
 from recalld.domain.errors import Conflict
 from recalld.domain.session import Session
 from recalld.infra.watchdog import Watchdog
-from recalld.usecases.session.auto_commit import enqueue_idle
+from recalld.usecases.session.commit import enqueue_idle
 from tests.harness import Harness, harness_at
 
 POLICY = {"pending_token_threshold": 10_000, "message_count_threshold": 3, "idle_timeout_seconds": 60}

@@ -15,8 +15,7 @@ from recalld.domain.results import Operation
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.usecases.tree.edit import edit
-from recalld.usecases.tree.sidecars import replace_sidecar
-from recalld.usecases.tree.write import write, write_many
+from recalld.usecases.tree.write import replace_sidecar, write, write_many
 from tests.harness import Harness
 from tests.interleaving import interleaved
 

@@ -15,9 +15,9 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Receipt
 from recalld.domain.job import Lane, StoredJob, Task
 from recalld.infra.ipc import Channel, Method
-from recalld.ports.cleanup import Cleanup
 from recalld.ports.jobs import JobQueue, Settlement
 from recalld.ports.ledger import Ledger
+from recalld.ports.maintenance import Cleanup
 
 from .commit_codec import PackedCommit, pack, unpack
 

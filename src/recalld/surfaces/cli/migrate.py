@@ -18,7 +18,7 @@ from recalld.domain.policy import UPLOAD_BYTES_MAX
 from recalld.domain.uri import SCOPES, Uri
 from recalld.rules.pack_format import BACKUP, MANIFEST, META, read_manifest, root_folder
 from recalld.surfaces.client import Client
-from recalld.usecases.pack.pack_writer import PackWriter
+from recalld.usecases.pack.export import PackWriter
 
 from .migrate_sources import MigrationPack, pack_folder, pack_server
 from .options import Call, with_client

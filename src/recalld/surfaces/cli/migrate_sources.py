@@ -18,7 +18,7 @@ from recalld.rules.openviking_json import iso, message_from
 from recalld.rules.pack_format import clean_path
 from recalld.rules.pack_mapping import filled, lines_of
 from recalld.surfaces.client import Client
-from recalld.usecases.pack.pack_writer import PackWriter
+from recalld.usecases.pack.export import PackWriter
 
 
 def pack_folder(folder: Path, account: str, scopes: Sequence[str], pack: MigrationPack) -> None:

@@ -11,14 +11,13 @@ from recalld.domain.caller import Caller
 from recalld.domain.choice import Choice
 from recalld.domain.commit import Commit, MakeDir, NewTask
 from recalld.domain.errors import Conflict, Invalid, NotFound
-from recalld.domain.job_payload import ImportPayload
+from recalld.domain.job import ImportPayload
 from recalld.domain.node import Node
 from recalld.domain.results import Added
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import Tenant
+from recalld.ports.ledger import Tenant, Tree
 from recalld.ports.source import Found, Skipped
-from recalld.ports.tree import Tree
 from recalld.rules.address import import_root
 from recalld.rules.media import media_folder, suffix_of
 from recalld.rules.names import legal, segment, stem

@@ -16,8 +16,7 @@ from typing import Any
 from recalld.domain.commit import Anchor, Commit, Move, Op, PutFile, Remove, UpdateTask, WriteMode
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Corrupt, Denied, Invalid, NotFound
-from recalld.domain.job import Job, Lane, TaskStatus
-from recalld.domain.job_payload import ImportPayload
+from recalld.domain.job import ImportPayload, Job, Lane, TaskStatus
 from recalld.domain.node import Entry, Node
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
@@ -25,8 +24,7 @@ from recalld.ports.ledger import Tenant
 from recalld.ports.source import UPLOAD_NOTE, Found, Skipped, Source
 from recalld.rules.costs import of_text
 from recalld.rules.generation_cache_key import OVER_BUDGET
-from recalld.usecases.tree.follow_up import FOLLOW_UP_JOBS
-from recalld.usecases.tree.prepare import PreparedFile, put_file
+from recalld.usecases.tree.prepare import FOLLOW_UP_JOBS, PreparedFile, put_file
 
 from . import mirror
 from .existing_files import ExistingFiles

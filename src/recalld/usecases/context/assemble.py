@@ -10,7 +10,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Busy, Corrupt, Denied, Invalid, NotFound, Upstream
 from recalld.domain.results import ContextBlock
 from recalld.ports.bundle import Ports
-from recalld.ports.tree import Tree
+from recalld.ports.ledger import Tree
 from recalld.rules.context import ALL_CATEGORIES, MEMORIES, ORIGINS, OTHER, PENALTIES, Candidate, choose, quotas_of
 from recalld.rules.extractive_digest import digest
 from recalld.rules.memory_footer import strip

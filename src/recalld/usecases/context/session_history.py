@@ -10,8 +10,7 @@ from recalld.domain.commit import Commit, NoteRecall
 from recalld.domain.errors import NotFound, RecalldError
 from recalld.domain.results import ContextEntry
 from recalld.domain.session import Message, Session
-from recalld.ports.commits import Commits
-from recalld.ports.ledger import ReadTransaction, Transactions
+from recalld.ports.ledger import Commits, ReadTransaction, Transactions
 from recalld.rules.query_expansion import expanded_queries
 from recalld.rules.recall_log import RecallLog, log_of
 

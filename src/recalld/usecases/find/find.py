@@ -9,9 +9,9 @@ from recalld.domain.errors import Busy, Corrupt, Upstream
 from recalld.domain.hit import Answer, Hit, Stage
 from recalld.domain.query import Query
 from recalld.ports.bundle import Ports
-from recalld.ports.derived import CATALOG, STORE, VECTORS
 from recalld.ports.embedder import Embedder
 from recalld.ports.index import CandidateRows, Ids, SearchView
+from recalld.ports.maintenance import CATALOG, STORE, VECTORS
 from recalld.rules.filters import check_heeded
 from recalld.rules.rank import Ranked, best_per_entry, rank
 from recalld.rules.ranking_params import CUT, DEFAULT

@@ -15,9 +15,9 @@ import numpy as np
 
 from recalld.domain.errors import Busy, Corrupt, Invalid, Upstream
 from recalld.ports.bundle import Ports
-from recalld.ports.derived import LEXICON, VECTORS
 from recalld.ports.embedder import Embedder
 from recalld.ports.index import CandidateRows, CandidateTable, DenseMatches, LexicalMatches, Scores, SearchView
+from recalld.ports.maintenance import LEXICON, VECTORS
 from recalld.rules.rank import Evidence, Similarity, idf
 from recalld.rules.rank_features import RowFeatures, prepare
 from recalld.rules.ranking_params import DEFAULT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from recalld.domain.errors import Busy, Corrupt, NotFound, Upstream
-from recalld.ports.sessions import Sessions
+from recalld.ports.ledger import Sessions
 from recalld.rules.query_expansion import expand_query
 
 RECENT_MAX = 12

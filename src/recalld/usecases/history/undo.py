@@ -26,8 +26,7 @@ from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.history import Past
 from recalld.rules.undo import ERASED, UNDOABLE, addresses_needed, plan_undo
-from recalld.usecases.tree.follow_up import jobs_after
-from recalld.usecases.tree.prepare import prepare, put_file
+from recalld.usecases.tree.prepare import jobs_after, prepare, put_file
 
 ENTRIES_MAX = 50_000
 STEPS_MAX = 5_000

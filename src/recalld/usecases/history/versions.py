@@ -11,11 +11,11 @@ from recalld.domain.snapshot import Change, Files, Version
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.history import Past
-from recalld.ports.tree import Tree
+from recalld.ports.ledger import Tree
 from recalld.rules.address import check_write
 from recalld.rules.snapshots import changes, path_of
 from recalld.rules.unified_diff import unified_diff
-from recalld.usecases.snapshot.compare import without_trailer
+from recalld.usecases.snapshot.queries import without_trailer
 from recalld.usecases.snapshot.restore import FILES_MAX, apply_changes
 
 LOOKED_AT_MAX = 10_000

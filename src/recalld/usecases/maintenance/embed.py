@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Embedded, Op, PutVectors, RecordUsage
 from recalld.domain.errors import Busy, Invalid, Upstream
-from recalld.domain.job import Job, Lane
-from recalld.domain.job_payload import EmbedPayload
-from recalld.ports.backlog import ChunkRow
+from recalld.domain.job import EmbedPayload, Job, Lane
 from recalld.ports.bundle import Ports
-from recalld.ports.commits import Commits
 from recalld.ports.embedder import Embedder
+from recalld.ports.ledger import Commits
+from recalld.ports.maintenance import ChunkRow
 from recalld.rules.openviking_json import tokens
 
 from .enrich import failed_by_itself

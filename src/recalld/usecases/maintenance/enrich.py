@@ -8,17 +8,15 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, KeepMade, Op, SetTiers
 from recalld.domain.document import Document, Tiers
 from recalld.domain.errors import Busy, Corrupt, Invalid, RecalldError, Upstream
-from recalld.domain.job import Job, Lane, NewJob
-from recalld.domain.job_payload import EnrichPayload
+from recalld.domain.job import EnrichPayload, Job, Lane, NewJob
 from recalld.domain.node import Node
-from recalld.ports.backlog import StaleDir
 from recalld.ports.bundle import Ports
+from recalld.ports.maintenance import StaleDir
 from recalld.ports.model import Child, Model, Writer
 from recalld.rules.chunks import chunks_of_tiers
 from recalld.rules.generation_cache_key import FAILED, cache_key, generator_id
 from recalld.rules.sidecar import refreshed
-from recalld.usecases.tree.follow_up import EMBED
-from recalld.usecases.tree.prepare import parse
+from recalld.usecases.tree.prepare import EMBED, parse
 
 from .provider_budget import cost, open_budget
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from recalld.domain.commit import Commit
-from recalld.domain.job import Job, Lane
-from recalld.domain.job_payload import PurgePayload, RepartitionPayload
+from recalld.domain.job import Job, Lane, PurgePayload, RepartitionPayload
 from recalld.ports.bundle import Ports
 
 NODES_PER_SLICE = 300

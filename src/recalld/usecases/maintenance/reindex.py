@@ -9,20 +9,17 @@ from typing import Any
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, NewTask, SetChunks, SetTiers, UpdateTask
 from recalld.domain.errors import Corrupt, Denied, Invalid, NotFound
-from recalld.domain.job import Job, Lane, TaskStatus
-from recalld.domain.job_payload import ReindexPayload
+from recalld.domain.job import Job, Lane, ReindexPayload, TaskStatus
 from recalld.domain.node import ContextType, Node
 from recalld.domain.policy import REINDEXED_FILES_MAX
 from recalld.domain.results import Reindexing
 from recalld.domain.uri import DEPTH_MAX, Uri
-from recalld.ports.backlog import IndexCoverage
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import Tenant
-from recalld.ports.tree import Tree
+from recalld.ports.ledger import Tenant, Tree
+from recalld.ports.maintenance import IndexCoverage
 from recalld.rules.address import context_type, session_of
 from recalld.rules.chunks import chunks_of_file, chunks_of_tiers
-from recalld.usecases.tree.follow_up import FOLLOW_UP_JOBS
-from recalld.usecases.tree.prepare import parse
+from recalld.usecases.tree.prepare import FOLLOW_UP_JOBS, parse
 from recalld.usecases.tree.tags import set_tags
 
 from .purge import NODES_PER_SLICE, SLICES_MAX

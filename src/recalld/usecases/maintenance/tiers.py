@@ -6,13 +6,12 @@ from dataclasses import replace
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Op, SetTiers
-from recalld.domain.job import Job, Lane
-from recalld.domain.job_payload import TiersPayload
-from recalld.ports.backlog import StaleDir
+from recalld.domain.job import Job, Lane, TiersPayload
 from recalld.ports.bundle import Ports
+from recalld.ports.maintenance import StaleDir
 from recalld.rules.chunks import chunks_of_tiers
 from recalld.rules.sidecar import refreshed
-from recalld.usecases.tree.follow_up import EMBED, FOLLOW_UP_JOBS
+from recalld.usecases.tree.prepare import EMBED, FOLLOW_UP_JOBS
 
 from .enrich import ENRICH, child_of, known_directory, title_of
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, DropMember, DropWork, ForgetEntries, MarkLeaving, NewTask, Remove, UpdateTask
 from recalld.domain.errors import Busy
-from recalld.domain.job import Job, Lane, TaskStatus
-from recalld.domain.job_payload import DeleteMemberPayload
+from recalld.domain.job import DeleteMemberPayload, Job, Lane, TaskStatus
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 

@@ -20,7 +20,7 @@ from recalld.ports.ledger import Tenant
 from recalld.rules.chunks import chunks_of_tiers
 from recalld.rules.pack_format import refused, taken, target_of
 from recalld.rules.pack_mapping import PackLayout, moved_source, tiers_of
-from recalld.usecases.tree.follow_up import EMBED, FOLLOW_UP_JOBS
+from recalld.usecases.tree.prepare import EMBED, FOLLOW_UP_JOBS
 
 from .export import must_administer
 from .import_file import PackedFile, job_after, put_of

@@ -16,8 +16,7 @@ from recalld.rules.encoding import decode
 from recalld.rules.media import HEAD_BYTES, is_binary, media_type
 from recalld.rules.pack_format import is_private
 from recalld.rules.transcript_header import transcript_header
-from recalld.usecases.tree.follow_up import reparse_job
-from recalld.usecases.tree.prepare import PARSE_INLINE_BYTES_MAX, PreparedFile, prepare, put_file
+from recalld.usecases.tree.prepare import PARSE_INLINE_BYTES_MAX, PreparedFile, prepare, put_file, reparse_job
 
 NO_RECORD = PackRecord("", 2)
 

@@ -18,13 +18,11 @@ from recalld.domain.commit import (
     WriteMode,
 )
 from recalld.domain.document import Tiers
-from recalld.domain.job import TaskStatus
-from recalld.domain.job_payload import ExtractPayload
+from recalld.domain.job import ExtractPayload, TaskStatus
 from recalld.domain.session import BATCH_MESSAGES_MAX
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import Tenant
-from recalld.ports.sessions import Sessions
+from recalld.ports.ledger import Sessions, Tenant
 from recalld.rules.memory_policy import DIFF_FILE
 from recalld.rules.pack_mapping import SessionFiles, session_config, tiers_of
 from recalld.usecases.session.append import append

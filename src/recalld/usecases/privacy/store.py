@@ -14,8 +14,7 @@ from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.privacy import PrivacyConfig, PrivacyMeta, PrivacyVersion
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import Tenant
-from recalld.ports.tree import Tree
+from recalld.ports.ledger import Tenant, Tree
 from recalld.rules.openviking_json import iso
 from recalld.rules.privacy import (
     META_FILE,

@@ -10,8 +10,7 @@ from typing import Any
 from recalld.domain.caller import Caller, identifier
 from recalld.domain.commit import INLINE_BYTES_MAX, Append, Commit, NewMessage, PutFile, WriteMode
 from recalld.domain.errors import Invalid, NotFound
-from recalld.domain.job import Lane, NewJob
-from recalld.domain.job_payload import AutoCommitPayload, EmbedPayload
+from recalld.domain.job import AutoCommitPayload, EmbedPayload, Lane, NewJob
 from recalld.domain.policy import DOCUMENT_BYTES_MAX, SessionPolicy
 from recalld.domain.results import Appended
 from recalld.domain.session import BATCH_MESSAGES_MAX

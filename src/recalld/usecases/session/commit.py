@@ -1,4 +1,4 @@
-"""Commit a session, phase one: archive its live messages in the request and enqueue the extraction job."""
+"""Commits a session's messages to an archive, at request or by its policy."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import ArchiveMessages, Commit, ConfigureSession
-from recalld.domain.errors import Busy, Conflict, Invalid
-from recalld.domain.job import Lane
-from recalld.domain.job_payload import ExtractPayload
+from recalld.domain.errors import Busy, Conflict, Invalid, NotFound
+from recalld.domain.job import AutoCommitPayload, ExtractPayload, Job, Lane
 from recalld.domain.results import Committed
 from recalld.domain.session import Session
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.memory_policy import EXTRACTED_TO
-from recalld.rules.retention import BY_COUNT, Retention
+from recalld.rules.retention import BY_COUNT, Retention, auto_commit_policy, due, idle
 
-from .newest import newest
+from .append import auto_commit_job
+from .context import newest
 
 KEEP_RECENT_MAX = 10_000
 TRIES_MAX = 100
@@ -105,3 +105,31 @@ async def _archive_messages(
     return Committed(
         session.id, True, task_id, str(uri), active_tokens=active, budget_exceeded=retention.exceeded_by(active)
     )
+
+
+SCANNED_MAX = 16
+
+
+async def auto_commit(job: Job[AutoCommitPayload], ports: Ports) -> None:
+    """Archive a session's messages if its policy still requires it; what follows is the same task as for any commit."""
+    tenant = ports.ledger.tenant(job.caller)
+    try:
+        session = await tenant.session(job.payload.session_id)
+    except NotFound:
+        await tenant.commit(Commit(done=job.id))
+        return
+    now = ports.clock.now()
+    if due(session, now) or idle(session, now):
+        keep = auto_commit_policy(session)["keep_recent_count"]
+        did = await archive_messages(session, tenant, ports, keep, done=job.id, remember={"last_auto_commit_at": now})
+        if did.archived:
+            return
+    await tenant.commit(Commit(done=job.id))
+
+
+async def enqueue_idle(ports: Ports) -> int:
+    """Enqueue jobs for up to ``SCANNED_MAX`` sessions idle longer than their policy allows; return how many."""
+    found = await ports.backlog.idle_sessions(now=ports.clock.now(), limit=SCANNED_MAX)
+    for caller, session_id in found:
+        await ports.ledger.tenant(caller).commit(Commit(jobs=(auto_commit_job(session_id),)))
+    return len(found)

@@ -1,8 +1,8 @@
-"""A session's past as fits a token budget."""
+"""Session context: the newest finished archive and the messages after it, within a token budget."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from recalld.domain.caller import Caller
@@ -10,11 +10,37 @@ from recalld.domain.errors import Invalid
 from recalld.domain.results import SessionContext
 from recalld.domain.session import Archive, Message
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import ReadTransaction
+from recalld.ports.ledger import ReadTransaction, Sessions
 from recalld.rules.openviking_json import message_json, tokens
 from recalld.rules.retention import fit
 
-from .newest import newest
+FIRST = 256
+GROWTH = 4
+PAGE = 5_000
+
+
+def newest(
+    reader: ReadTransaction, session_id: str, archive: int, enough: Callable[[Sequence[Message]], bool]
+) -> list[Message]:
+    """The newest messages of an archive (0: the live ones), in order: until ``enough`` returns True, or all."""
+    count = FIRST
+    while True:
+        found = reader.messages(session_id, archive=archive, limit=count, newest=True)
+        if len(found) < count or enough(found):
+            return found
+        count *= GROWTH
+
+
+async def all_of(sessions: Sessions, session_id: str, archive: int) -> list[Message]:
+    """All messages of an archive, in order. A reader is held for one page at a time."""
+    found: list[Message] = []
+    while True:
+        page = await sessions.messages(
+            session_id, archive=archive, after=found[-1].ordinal if found else -1, limit=PAGE
+        )
+        found += page
+        if len(page) < PAGE:
+            return found
 
 
 async def context(session_id: str, token_budget: int, caller: Caller, ports: Ports) -> SessionContext:

@@ -17,16 +17,14 @@ from recalld.domain.commit import (
 )
 from recalld.domain.document import Tiers
 from recalld.domain.errors import NotFound
-from recalld.domain.job import Job, TaskStatus
-from recalld.domain.job_payload import AS_IN_SESSION, ExtractPayload
+from recalld.domain.job import AS_IN_SESSION, ExtractPayload, Job, TaskStatus
 from recalld.domain.policy import ABSTRACT_CHARS_MAX
 from recalld.domain.results import Remembered
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
-from recalld.ports.commits import Commits
+from recalld.ports.ledger import Commits, Tree
 from recalld.ports.model import Candidate
-from recalld.ports.tree import Tree
 from recalld.rules.lines import split_lines
 from recalld.rules.memory_footer import strip
 from recalld.rules.memory_policy import (
@@ -44,11 +42,10 @@ from recalld.rules.sentences import fit
 from recalld.rules.settings import MEMORY_POLICY
 from recalld.rules.spoken_secrets import hidden
 from recalld.usecases.retrying import key_of, retrying
-from recalld.usecases.tree.follow_up import FOLLOW_UP_JOBS
-from recalld.usecases.tree.prepare import inline, prepare
+from recalld.usecases.tree.prepare import FOLLOW_UP_JOBS, inline, prepare
 
 from .archive_llm import ArchiveGeneration, archive_tiers, candidates
-from .newest import all_of
+from .context import all_of
 
 NO_TIERS = Tiers("", "", "none")
 

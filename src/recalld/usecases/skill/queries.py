@@ -15,8 +15,7 @@ from recalld.domain.node import Entry, Node
 from recalld.domain.skill import SKILL_FILE, Skill, SkillDetails, SkillFacts, SkillHit
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import ReadTransaction
-from recalld.ports.tree import Tree
+from recalld.ports.ledger import ReadTransaction, Tree
 from recalld.rules.encoding import decode
 from recalld.rules.skill import read_skill
 from recalld.rules.skill_form import facts_from, revision_of

@@ -14,13 +14,11 @@ from recalld.domain.node import Entry
 from recalld.domain.skill import SKILL_FILE, DeletedSkill, Skill, SkillFacts, SkillPackage, StoredSkill
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
-from recalld.ports.commits import Commits
-from recalld.ports.tree import Tree
+from recalld.ports.ledger import Commits, Tree
 from recalld.rules.skill import checked_skill
 from recalld.rules.skill_form import abstract_of, facts_json
 from recalld.usecases.retrying import key_of, retrying
-from recalld.usecases.tree.follow_up import FOLLOW_UP_JOBS, jobs_after
-from recalld.usecases.tree.prepare import prepare, put_file
+from recalld.usecases.tree.prepare import FOLLOW_UP_JOBS, jobs_after, prepare, put_file
 
 OVERTAKEN = frozenset({"ABORTED", "ALREADY_EXISTS"})
 CHUNKS_MAX = 400

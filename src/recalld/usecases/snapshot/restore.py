@@ -17,14 +17,12 @@ from recalld.domain.job import Lane
 from recalld.domain.snapshot import Change, Files, Restored, RestorePlan
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
-from recalld.ports.commits import Commits
 from recalld.ports.history import Past
-from recalld.ports.ledger import Tenant
+from recalld.ports.ledger import Commits, Tenant
 from recalld.rules.address import check_remove
 from recalld.rules.ovgitignore import ignoring
 from recalld.rules.snapshots import changes
-from recalld.usecases.tree.follow_up import FOLLOW_UP_JOBS, jobs_after
-from recalld.usecases.tree.prepare import prepare, put_file
+from recalld.usecases.tree.prepare import FOLLOW_UP_JOBS, jobs_after, prepare, put_file
 
 from .create import Note, mark, present, record
 from .tree_reader import refer, trees_of

@@ -12,8 +12,7 @@ from recalld.ports.bundle import Ports
 from recalld.rules.address import SIDECARS, check_write
 from recalld.rules.edits import edited
 
-from .sidecars import replace_sidecar
-from .write import change_file
+from .write import change_file, replace_sidecar
 
 
 @dataclass(slots=True)

@@ -14,8 +14,8 @@ from recalld.ports.bundle import Ports
 from recalld.rules.address import check_move, check_new_folder, check_remove, check_write, is_message, session_of
 from recalld.rules.tool_outputs import FOLDER
 
-from .follow_up import FOLLOW_UP_JOBS
 from .outputs import outputs_of
+from .prepare import FOLLOW_UP_JOBS
 
 
 async def mkdir(uri: Uri, description: str, caller: Caller, ports: Ports) -> Node:

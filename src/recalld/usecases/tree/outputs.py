@@ -9,7 +9,7 @@ from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.results import ToolResult
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
-from recalld.ports.tree import Tree
+from recalld.ports.ledger import Tree
 from recalld.rules.tool_outputs import FOLDER, TEXT_FILE, is_output_id, matches
 
 LISTED_MAX = 100_000

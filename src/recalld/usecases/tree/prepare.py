@@ -1,13 +1,15 @@
-"""Prepare bytes for a commit: document, tiers and chunks, computed off the event loop."""
+"""What a write prepares outside its transaction, and the jobs that follow it."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from recalld.domain.commit import INLINE_BYTES_MAX, PutFile, WriteMode
 from recalld.domain.document import Chunk, Document, Tiers
 from recalld.domain.errors import Invalid
+from recalld.domain.job import EmbedPayload, Lane, NewJob, ReparsePayload, TiersPayload
 from recalld.domain.node import ContextType
 from recalld.domain.policy import INLINE_INDEX_CHARS_MAX
 from recalld.domain.uri import Uri
@@ -146,3 +148,18 @@ def text_of(data: bytes, uri: Uri) -> str:
     if b"\x00" in data[:HEAD_BYTES] and is_binary(data[:HEAD_BYTES]):
         raise Invalid(f"{uri} is not text", remedy="download it instead", details={"uri": str(uri)})
     return decode(data).text
+
+
+EMBED = EmbedPayload().job()
+FOLLOW_UP_JOBS = (TiersPayload().job(delay_s=0.2), EMBED)
+"""Refresh the tiers above it, embed new chunks. Merged by key."""
+
+
+def jobs_after(puts: Iterable[PutFile]) -> tuple[NewJob, ...]:
+    """Return the follow-up jobs of these writes: a file that is not parsed yet gets a job that parses it."""
+    return (*(reparse_job(p.uri) for p in puts if p.chunks is None or p.tiers is None), *FOLLOW_UP_JOBS)
+
+
+def reparse_job(uri: Uri, lane: Lane = Lane.INTERACTIVE, *, quiet: bool = False) -> NewJob:
+    """Return the job that parses a stored file; a pending one is merged. ``quiet``: its directory's tiers are not refreshed."""
+    return ReparsePayload(str(uri), quiet).job(f"shape:{uri}", lane=lane)

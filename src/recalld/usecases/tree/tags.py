@@ -12,7 +12,7 @@ from recalld.domain.policy import TAGGED_NODES_MAX, TAGS_MAX
 from recalld.domain.results import Attributes, Tagged
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
-from recalld.ports.tree import Tree
+from recalld.ports.ledger import Tree
 from recalld.rules import memory_footer
 from recalld.rules.address import context_type, session_of
 from recalld.rules.tags import merged, tags_of

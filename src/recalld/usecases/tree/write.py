@@ -1,4 +1,4 @@
-"""Writes files, one or many, each with its index rows, in one commit."""
+"""Writes of files and of a directory's abstract or overview."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from recalld.domain.caller import Caller
-from recalld.domain.commit import Commit, PutFile, Receipt, WriteMode
-from recalld.domain.errors import Invalid
-from recalld.domain.policy import BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, WRITE_BYTES_MAX
+from recalld.domain.commit import Commit, PutFile, Receipt, SetTiers, WriteMode
+from recalld.domain.errors import Conflict, Invalid
+from recalld.domain.policy import (
+    ABSTRACT_CHARS_MAX,
+    BATCH_BYTES_MAX,
+    BATCH_OPERATIONS_MAX,
+    OVERVIEW_CHARS_MAX,
+    WRITE_BYTES_MAX,
+)
 from recalld.domain.results import Operation, Written
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
-from recalld.ports.commits import Commits
-from recalld.ports.tree import Tree
+from recalld.ports.ledger import Commits, Tenant, Tree
 from recalld.rules.address import CREATABLE, SIDECARS, check_write
+from recalld.rules.chunks import chunks_of_tiers
+from recalld.rules.sidecar import body_of, pin
 from recalld.usecases.retrying import WITHIN_S, key_of, retrying
 
-from .follow_up import jobs_after
-from .prepare import append_file, prepare, put_file
-from .sidecars import only_replaced, replace_sidecar
+from .prepare import FOLLOW_UP_JOBS, append_file, jobs_after, prepare, put_file
 
 
 async def write(
@@ -159,3 +164,43 @@ def _check_size(size: int, most: int, what: str) -> None:
             remedy=f"at most {most} bytes; upload larger files with temp_upload and add them as resources",
             code="RESOURCE_EXHAUSTED",
         )
+
+
+async def replace_sidecar(uri: Uri, change: Callable[[str], str], caller: Caller, ports: Ports) -> Written:
+    """Replace a sidecar by ``change`` of its present body. The other sidecar is unchanged, even by a concurrent writer.
+    Raises ``NotFound`` and ``Invalid``."""
+    tenant = ports.ledger.tenant(caller)
+
+    async def attempt() -> Written:
+        return await _replace(uri, change, tenant)
+
+    return await retrying(attempt, key_of(caller.account, uri.parent), ports=ports)
+
+
+async def _replace(uri: Uri, change: Callable[[str], str], tenant: Tenant) -> Written:
+    directory = await tenant.stat(uri.parent)
+    old = await tenant.tiers(uri.parent)
+    if old is None or not directory.is_dir:
+        raise only_replaced(uri)
+    level = SIDECARS[uri.name]
+    text = change((old.abstract, old.overview)[level])
+    body, most = body_of(text, str(uri)), (ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX)[level]
+    if len(body) > most:
+        raise Invalid(
+            f"{uri.name} is {len(body)} characters long", remedy=f"at most {most}", details={"field": "content"}
+        )
+    tiers = pin(level, body, old)
+    put = SetTiers(directory.id, directory.version, tiers, chunks_of_tiers(uri.parent, tiers), checked=True, own=old)
+    receipt = await tenant.commit(Commit((put,), FOLLOW_UP_JOBS))
+    if receipt.stale:
+        raise Conflict(f"{uri} has changed meanwhile", remedy="read it again", code="ABORTED")
+    return Written((), (uri,), (), len(text.encode("utf-8", "replace")), indexed=True, pending=0)
+
+
+def only_replaced(uri: Uri) -> Invalid:
+    """Return the error for every other way to write a sidecar."""
+    return Invalid(
+        f"{uri} can only be replaced, once it exists",
+        remedy="wait until the directory is summarised, then write with mode replace",
+        details={"uri": str(uri)},
+    )

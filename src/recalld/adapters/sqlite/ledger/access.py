@@ -15,7 +15,7 @@ from recalld.domain.errors import Conflict, Corrupt
 from recalld.domain.node import Node
 from recalld.ports.blobs import Blobs
 from recalld.ports.clock import Clock
-from recalld.ports.derived import STORE, DerivedState
+from recalld.ports.maintenance import STORE, DerivedState
 from recalld.rules.contents import damaged_file
 
 from .job_endings import JobEndings

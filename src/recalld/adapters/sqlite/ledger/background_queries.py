@@ -19,8 +19,7 @@ from recalld.domain.document import Tiers
 from recalld.domain.errors import Invalid
 from recalld.domain.node import Node
 from recalld.domain.uri import Uri
-from recalld.ports.backlog import ChunkRow, StaleDir
-from recalld.ports.stats import FileSizes, Usage
+from recalld.ports.maintenance import ChunkRow, FileSizes, StaleDir, Usage
 from recalld.rules.encoding import decode
 
 from . import rows, vector_coverage

@@ -16,7 +16,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.node import Node
 from recalld.domain.results import Consistency, MissingRecord
 from recalld.domain.uri import Uri
-from recalld.ports.backlog import ChunkRow
+from recalld.ports.maintenance import ChunkRow
 from recalld.rules.address import is_message, session_of
 
 from . import background_queries, rows, tree_queries, vector_coverage
@@ -83,7 +83,7 @@ async def unembedded(
 async def candidates(
     read: Read, caller: Caller, uri: Uri, literal: str, fold: bool, depth_max: int, after: int, limit: int
 ) -> list[tuple[Node, bytes | None]]:
-    """See ``ports.tree.Tree.grep_candidates``; None for bytes in the blob store."""
+    """See ``ports.ledger.Tree.grep_candidates``; None for bytes in the blob store."""
     while True:
         page, after = await read(
             partial(

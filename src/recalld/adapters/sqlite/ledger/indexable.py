@@ -7,7 +7,7 @@ import apsw
 from recalld.adapters.sqlite.database.sql import fetch_all
 from recalld.domain.caller import Caller
 from recalld.domain.uri import Uri
-from recalld.ports.backlog import IndexableNode
+from recalld.ports.maintenance import IndexableNode
 
 from . import rows
 

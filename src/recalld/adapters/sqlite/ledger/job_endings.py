@@ -23,7 +23,7 @@ class JobEndings:
             event.set()
 
     async def of(self, caller: Caller) -> AsyncGenerator[None, None]:
-        """See ``ports.tasks.Tasks.endings``. A job that ends between two yields is not missed."""
+        """See ``ports.ledger.Tasks.endings``. A job that ends between two yields is not missed."""
         event, owner = asyncio.Event(), (caller.account, caller.user)
         self._waiting.setdefault(owner, set()).add(event)
         try:

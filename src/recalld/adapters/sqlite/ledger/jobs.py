@@ -1,15 +1,108 @@
-"""The job queue of the primary process."""
+"""Ports of the whole store: the job queue, the backlog, statistics and cleanup."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from recalld.domain.job import Lane, StoredJob
+from recalld.domain.caller import Caller
+from recalld.domain.document import Tiers
+from recalld.domain.job import Lane, QueueCount, StoredJob
+from recalld.domain.node import Node
 from recalld.domain.policy import JobPolicy
+from recalld.domain.uri import Uri
 from recalld.ports.jobs import Outcome, Settlement
+from recalld.ports.maintenance import ChunkRow, IndexableNode, ProviderUsage, StaleDir, Usage
 
-from . import freeing, job_leases, job_queue
+from . import (
+    background_queries,
+    freeing,
+    index_coverage,
+    job_leases,
+    job_queue,
+    llm_tier_queries,
+    move_copy,
+    sessions,
+    trash,
+)
 from .access import Access
+from .indexable import indexable
+from .transaction import WriteTx
+
+
+class SqliteBacklog:
+    """Reads only."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def partitions(self) -> list[Caller]:
+        return await self._access.read(background_queries.partitions)
+
+    async def stale_dirs(self, caller: Caller, *, limit: int, entries_max: int) -> list[StaleDir]:
+        return await self._access.read(lambda c: background_queries.stale_dirs(c, caller, limit, entries_max))
+
+    async def unwritten(self, caller: Caller, *, by: str, limit: int) -> list[int]:
+        return await self._access.read(lambda c: llm_tier_queries.unwritten(c, caller, by, limit))
+
+    async def tiered(self, caller: Caller, node_id: int, *, entries_max: int) -> StaleDir | None:
+        return await self._access.read(lambda c: background_queries.tiered(c, caller, node_id, entries_max))
+
+    async def node_text(self, caller: Caller, node_id: int) -> tuple[Node, bytes] | None:
+        found = await self._access.read(lambda c: background_queries.node_with_content(c, caller, node_id))
+        return None if found is None else (found[0], await self._access.bytes_of(*found))
+
+    async def cached_tiers(self, key: str) -> Tiers | None:
+        return await self._access.read(lambda c: llm_tier_queries.cached_tiers(c, key))
+
+    async def unembedded(self, caller: Caller, *, fingerprint: str, limit: int) -> list[ChunkRow]:
+        access = self._access
+        return await index_coverage.unembedded(access.read, access.blobs.get, caller, fingerprint, limit)
+
+    async def unindexed(self, caller: Caller, uri: Uri, *, after: int, limit: int) -> list[Node]:
+        return await self._access.read(lambda c: background_queries.unindexed(c, caller, uri, after, limit))
+
+    async def indexable(self, *, after: int, limit: int) -> tuple[list[IndexableNode], int]:
+        return await self._access.readers.scan(lambda c: indexable(c, after, limit))
+
+    async def idle_sessions(self, *, now: float, limit: int) -> list[tuple[Caller, str]]:
+        return await self._access.readers.scan(lambda c: sessions.idle_sessions(c, now, limit))
+
+
+class SqliteStats:
+    """Reads only."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def usage(self) -> Usage:
+        readers = self._access.readers
+        return await readers.scan(lambda c: background_queries.usage(c, readers.path))
+
+    async def queues(self) -> list[QueueCount]:
+        now = self._access.clock.now()
+        return await self._access.readers.scan(lambda c: job_queue.counts(c, now))
+
+    async def provider_usage(self, *, since: str, account: str = "", whole: bool = False) -> list[ProviderUsage]:
+        return await self._access.read(lambda c: llm_tier_queries.provider_usage(c, since, account, whole))
+
+
+class SqliteCleanup:
+    """What is to do is looked up by a reader: the writer looks at that alone."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def purge(self, *, nodes_max: int) -> int:
+        return await trash.purge(self._access.freeing(), nodes_max)
+
+    async def repartition(self, *, account: str, node_id: int, chunks_max: int) -> int:
+        at, caller = self._access.clock.now(), Caller(account, "")
+        nodes = await self._access.read(lambda c: move_copy.to_repartition(c, account, node_id, chunks_max))
+        if not nodes:
+            return 0
+        return await self._access.write(
+            lambda c: move_copy.repartition(WriteTx(c, caller, at, "reown"), nodes, chunks_max), bulk=True
+        )
 
 
 class SqliteJobs:

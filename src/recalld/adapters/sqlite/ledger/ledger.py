@@ -13,17 +13,13 @@ from recalld.domain.policy import JobPolicy
 from recalld.infra.thread_pool import Pool
 from recalld.ports.blobs import Blobs
 from recalld.ports.clock import Clock
-from recalld.ports.commits import Commits
-from recalld.ports.ledger import Tenant
+from recalld.ports.ledger import Commits, Tenant
 
 from . import background_queries
 from .access import Access
-from .backlog import SqliteBacklog
-from .cleanup import SqliteCleanup
-from .jobs import SqliteJobs
+from .jobs import SqliteBacklog, SqliteCleanup, SqliteJobs, SqliteStats
 from .maintenance import SqliteMaintenance
 from .rebuilding import SqliteRebuilding
-from .stats import SqliteStats
 from .tenant import SqliteCommits, SqliteTenant
 
 FILE_NAME = "recalld.db"

@@ -9,7 +9,7 @@ from recalld.domain.commit import KeepMade, RecordUsage
 from recalld.domain.document import Tiers
 from recalld.domain.node import ContextType
 from recalld.domain.uri import Uri
-from recalld.ports.stats import ProviderUsage
+from recalld.ports.maintenance import ProviderUsage
 from recalld.rules.address import context_type, session_of
 from recalld.rules.generation_cache_key import FAILED, OVER_BUDGET
 

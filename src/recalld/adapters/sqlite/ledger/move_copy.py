@@ -9,7 +9,7 @@ import apsw
 from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.domain.commit import Copy, Move
 from recalld.domain.errors import Conflict, Invalid
-from recalld.domain.job_payload import RepartitionPayload
+from recalld.domain.job import RepartitionPayload
 from recalld.domain.uri import Uri
 
 from . import job_relocation, rows

@@ -25,9 +25,9 @@ from recalld.adapters.sqlite.database.salvage import (
 from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Corrupt
-from recalld.domain.job_payload import RecheckPayload
+from recalld.domain.job import RecheckPayload
 from recalld.infra.logs import get_logger
-from recalld.ports.derived import CATALOG, CHUNKS, INDEXES, LEXICON, TIERS, VECTORS
+from recalld.ports.maintenance import CATALOG, CHUNKS, INDEXES, LEXICON, TIERS, VECTORS
 
 from . import background_queries
 from .access import Access

@@ -41,7 +41,7 @@ SESSION_COLUMNS = (
 
 
 def idle_sessions(c: apsw.Connection, now: float, limit: int) -> list[tuple[Caller, str]]:
-    """See ``ports.backlog.Backlog.idle_sessions``; those silent for longest first."""
+    """See ``ports.maintenance.Backlog.idle_sessions``; those silent for longest first."""
     idle_s = "json_extract(s.config, '$.auto_commit_policy.idle_timeout_seconds')"
     found = fetch_all(
         c,
@@ -258,7 +258,7 @@ def messages(
     *,
     newest: bool = False,
 ) -> list[Message]:
-    """See ``ports.sessions.Sessions.messages``; forgotten messages are left out."""
+    """See ``ports.ledger.Sessions.messages``; forgotten messages are left out."""
     node, folder = node_of(c, caller, session_id), uri_of(caller, session_id) / "messages"
     before, last = _ordinals(c, node, archive)
     found = fetch_all(

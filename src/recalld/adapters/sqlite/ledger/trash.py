@@ -17,7 +17,7 @@ import orjson
 from recalld.adapters.sqlite.database.sql import fetch_all
 from recalld.domain.commit import Undelete
 from recalld.domain.errors import Conflict
-from recalld.domain.job_payload import PurgePayload, RepartitionPayload, RevivePayload
+from recalld.domain.job import PurgePayload, RepartitionPayload, RevivePayload
 from recalld.domain.uri import Uri
 
 from . import rows
@@ -73,7 +73,7 @@ def next_uncleaned(c: apsw.Connection, nodes_max: int) -> Uncleaned | None:
 
 
 async def purge(access: Access, nodes_max: int) -> int:
-    """See ``ports.cleanup.Cleanup.purge``: what is to do is looked up by a reader, and done in slices by the writer."""
+    """See ``ports.maintenance.Cleanup.purge``: what is to do is looked up by a reader, and done in slices by the writer."""
     found = await access.read(lambda c: next_uncleaned(c, nodes_max))
     if found is None:
         return await access.write(lambda c: erase(c, min(nodes_max, NODES_PER_SLICE)), bulk=True)

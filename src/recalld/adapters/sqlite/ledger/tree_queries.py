@@ -177,7 +177,7 @@ def _shown(caller: Caller, parent: tuple[str, ...], name: str, is_file: int) -> 
 def grep_page(
     c: apsw.Connection, caller: Caller, uri: Uri, literal: str, fold: bool, depth_max: int, after: int, limit: int
 ) -> tuple[list[tuple[Node, bytes | None]], int]:
-    """One slice of ``ports.tree.Tree.grep_candidates`` (None for bytes in the blob store), and the id up to which it has
+    """One slice of ``ports.ledger.Tree.grep_candidates`` (None for bytes in the blob store), and the id up to which it has
     looked, 0 at the end. A slice is bounded by what it looks at, whether or not it finds anything."""
     top = stat(c, caller, uri)
     if not top.is_dir:
