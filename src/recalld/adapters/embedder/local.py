@@ -25,6 +25,8 @@ class LocalEmbedder(Generic[M]):
     width: int
     batch_max: int
     waiting_max = 16
+    # Of one pass, the shorter texts padded to the longest. Another call runs between two passes.
+    pass_chars_max = 1 << 30
 
     def __init__(self, chars_max: int) -> None:
         self._chars_max = chars_max
@@ -35,7 +37,11 @@ class LocalEmbedder(Generic[M]):
         """See ``ports.embedder.Embedder``."""
         if len(texts) > self.batch_max:
             raise Invalid(f"{len(texts)} texts in one call", remedy=f"send at most {self.batch_max}")
-        return await self._pool.run(self._embed, [text[: self._chars_max] for text in texts], query)
+        short = [text[: self._chars_max] for text in texts]
+        rows = np.zeros((len(short), self.width), np.float32)
+        for part in passes([len(text) for text in short], self.pass_chars_max):
+            rows[part] = await self._pool.run(self._embed, [short[at] for at in part], query)
+        return rows
 
     async def close(self) -> None:
         """Release the model."""
@@ -57,6 +63,18 @@ class LocalEmbedder(Generic[M]):
         if filled := [at for at, text in enumerate(texts) if text.strip()]:
             rows[filled] = self._compute(self._model, [texts[at] for at in filled], query)
         return unit(rows)
+
+
+def passes(lengths: list[int], length_max: int) -> list[list[int]]:
+    """Group positions of like length, the shortest first, so that a group whose members are padded to its longest is at most
+    ``length_max`` long; what is longer by itself is a group of one."""
+    groups: list[list[int]] = []
+    for at in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if groups and (len(groups[-1]) + 1) * lengths[at] <= length_max:
+            groups[-1].append(at)
+        else:
+            groups.append([at])
+    return groups
 
 
 def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
