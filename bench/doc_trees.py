@@ -132,8 +132,8 @@ def headings(text: str) -> list[str]:
             found.append(match[1].strip("\"'"))
         elif number and _UNDERLINE.fullmatch(bare) and _is_title(lines[number - 1], bare):
             found.append(lines[number - 1].strip())
-    bare = [_MARKUP.sub(lambda m: m["label"] or "", one).strip() for one in found]
-    return list(dict.fromkeys(one for one in bare if one))
+    plain = (_MARKUP.sub(lambda match: match["label"] or "", one).strip() for one in found)
+    return list(dict.fromkeys(one for one in plain if one))
 
 
 def _is_title(line: str, underline: str) -> bool:
