@@ -102,8 +102,8 @@ def _entry(server: Server, headers: str = "headers", **more: Any) -> dict[str, A
     return {**more, "url": server.mcp, **({headers: server.headers} if server.headers else {})}
 
 
-def _claude(server: Server) -> Part:
-    return Part("mcp", Path.home() / ".claude.json", "json", ("mcpServers", ENTRY), _entry(server, type="http"))
+def _json(path: Path | None, value: dict[str, Any], *at: str) -> Part:
+    return Part("mcp", path, "json", (*at, ENTRY), value)
 
 
 def _codex(server: Server) -> Part:
@@ -111,32 +111,12 @@ def _codex(server: Server) -> Part:
     return Part("mcp", folder / "config.toml", "toml", ("mcp_servers", ENTRY), _entry(server, "http_headers"))
 
 
-def _cursor(server: Server) -> Part:
-    return Part("mcp", Path.home() / ".cursor" / "mcp.json", "json", ("mcpServers", ENTRY), _entry(server))
-
-
-def _openclaw(server: Server) -> Part:
-    value = _entry(server, transport="streamable-http")
-    return Part("mcp", Path.home() / ".openclaw" / "openclaw.json", "json", ("mcp", "servers", ENTRY), value)
-
-
-def _opencode(server: Server) -> Part:
-    value = _entry(server, type="remote", enabled=True)
-    return Part("mcp", _xdg() / "opencode" / "opencode.json", "json", ("mcp", ENTRY), value)
-
-
-def _vscode(server: Server) -> Part:
+def _vscode() -> Path:
     if sys.platform == "darwin":
-        folder = Path.home() / "Library" / "Application Support"
-    elif sys.platform == "win32":
-        folder = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
-    else:
-        folder = _xdg()
-    return Part("mcp", folder / "Code" / "User" / "mcp.json", "json", ("servers", ENTRY), _entry(server, type="http"))
-
-
-def _generic(server: Server) -> Part:
-    return Part("mcp", None, "json", ("mcpServers", ENTRY), _entry(server, type="http"))
+        return Path.home() / "Library" / "Application Support"
+    if sys.platform == "win32":
+        return Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
+    return _xdg()
 
 
 def _xdg() -> Path:
@@ -146,14 +126,39 @@ def _xdg() -> Path:
 AGENTS: Mapping[str, Agent] = {
     one.name: one
     for one in (
-        Agent("claude-code", "Claude Code", _claude),
+        Agent(
+            "claude-code",
+            "Claude Code",
+            lambda s: _json(Path.home() / ".claude.json", _entry(s, type="http"), "mcpServers"),
+        ),
         Agent("codex", "Codex", _codex),
-        Agent("cursor", "Cursor", _cursor),
-        Agent("openclaw", "OpenClaw", _openclaw, then="run openclaw gateway restart"),
-        Agent("opencode", "opencode", _opencode),
+        Agent("cursor", "Cursor", lambda s: _json(Path.home() / ".cursor" / "mcp.json", _entry(s), "mcpServers")),
+        Agent(
+            "openclaw",
+            "OpenClaw",
+            lambda s: _json(
+                Path.home() / ".openclaw" / "openclaw.json", _entry(s, transport="streamable-http"), "mcp", "servers"
+            ),
+            then="run openclaw gateway restart",
+        ),
+        Agent(
+            "opencode",
+            "opencode",
+            lambda s: _json(_xdg() / "opencode" / "opencode.json", _entry(s, type="remote", enabled=True), "mcp"),
+        ),
         Agent("pi", "pi", None),
-        Agent("vscode", "VS Code", _vscode, plugin=False, then="run MCP: List Servers in it"),
-        Agent("generic", "any agent that speaks MCP or reads ovcli.conf", _generic),
+        Agent(
+            "vscode",
+            "VS Code",
+            lambda s: _json(_vscode() / "Code" / "User" / "mcp.json", _entry(s, type="http"), "servers"),
+            plugin=False,
+            then="run MCP: List Servers in it",
+        ),
+        Agent(
+            "generic",
+            "any agent that speaks MCP or reads ovcli.conf",
+            lambda s: _json(None, _entry(s, type="http"), "mcpServers"),
+        ),
     )
 }
 

@@ -10,23 +10,21 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from recalld.adapters.sqlite.database.connection import lock_data_dir
-from recalld.app.config import Config, ServerConfig
+from recalld.app.config import Config, EmbedderConfig, ModelConfig, RerankerConfig, ServerConfig
 from recalld.app.engine import Engine
-from recalld.app.folder import check_there, loose_files, reserve_bytes
 from recalld.app.plugins import load, make
-from recalld.app.store_maintenance import DISK_FREE_MIN
+from recalld.app.store_maintenance import DISK_FREE_MIN, check_there, loose_files, reserve_bytes
 from recalld.domain.document import Document
 from recalld.domain.errors import Conflict, NotFound, RecalldError, Upstream
 from recalld.ports.embedder import Embedder
 from recalld.ports.model import CallBudget, Writer
-from recalld.ports.reranker import Reranker
 from recalld.rules.wording import worded
 from recalld.surfaces.client import Client
 
@@ -39,6 +37,7 @@ FSYNC_ROUNDS = 16
 NOT_BEFORE = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 MODEL_WITHIN_S = 30.0
 ONE_CALL_TOKENS = 20_000
+Section = EmbedderConfig | RerankerConfig | ModelConfig
 _SENTENCE = "The harbour master feeds three grey cats every morning."
 _QUESTION = "Who gives food to animals at the port?"
 
@@ -228,38 +227,41 @@ def model(config: Config) -> Finding:
     provider = config.embedder.provider
     if provider == "none":
         return Finding("model", OK, "none: search is lexical, as configured")
-    found = _answers("model", provider, _try_embedder(config))
+    found = _answers("model", "embedder", config.embedder, _embeds)
     if found.level == FAIL and not found.remedy:
         remedy = f'reinstall recalld with what embedder {provider!r} needs, or set embedder.provider = "none"'
         return Finding(found.name, FAIL, found.text, remedy)
     return found
 
 
-async def _try_embedder(config: Config) -> None:
-    client: Embedder = make("embedder", config.embedder.provider, config.embedder.options())
-    try:
-        async with asyncio.timeout(MODEL_WITHIN_S):
-            text, question = await client.embed([_SENTENCE]), await client.embed([_QUESTION], query=True)
-    finally:
-        await client.close()
+async def _embeds(client: Embedder) -> None:
+    text, question = await client.embed([_SENTENCE]), await client.embed([_QUESTION], query=True)
     if not text.any() or not question.any():
         raise Upstream(f"{client.name} returns zero vectors", remedy="check embedder.model")
+
+
+async def _writes(client: Writer) -> None:
+    await client.on(CallBudget(ONE_CALL_TOKENS, 3, 0.0)).tiers_of_document("note.md", Document("text/plain", _SENTENCE))
 
 
 def model_checks(config: Config) -> list[Finding]:
     """The reranker and the language model, if configured. One request each, of a few hundred tokens."""
     found = []
     if config.reranker.provider != "none":
-        found.append(_answers("reranker", config.reranker.provider, _try_reranker(config)))
+        found.append(
+            _answers(
+                "reranker", "reranker", config.reranker, lambda r: r.rerank(_QUESTION, [_SENTENCE, "Rain is expected."])
+            )
+        )
     if load("model", config.model.provider).remote:
-        found.append(_answers("writer", config.model.provider, _try_writer(config)))
+        found.append(_answers("writer", "model", config.model, _writes))
     return found
 
 
-def _answers(name: str, provider: str, trial: Coroutine[Any, Any, None]) -> Finding:
-    began = time.monotonic()
+def _answers(name: str, kind: str, section: Section, trial: Callable[[Any], Awaitable[object]]) -> Finding:
+    provider, began = section.provider, time.monotonic()
     try:
-        asyncio.run(trial)
+        asyncio.run(_try(kind, section, trial))
     except RecalldError as broken:
         return Finding(name, FAIL, f"{provider}: {broken.message}", worded(broken.remedy, WORDS))
     except TimeoutError:
@@ -272,22 +274,11 @@ def _answers(name: str, provider: str, trial: Coroutine[Any, Any, None]) -> Find
     return Finding(name, OK, f"{provider} answers ({time.monotonic() - began:.1f} s)")
 
 
-async def _try_reranker(config: Config) -> None:
-    client: Reranker = make("reranker", config.reranker.provider, config.reranker.options())
+async def _try(kind: str, section: Section, trial: Callable[[Any], Awaitable[object]]) -> None:
+    client = make(kind, section.provider, section.options())
     try:
         async with asyncio.timeout(MODEL_WITHIN_S):
-            await client.rerank(_QUESTION, [_SENTENCE, "Rain is expected."])
-    finally:
-        await client.close()
-
-
-async def _try_writer(config: Config) -> None:
-    client: Writer = make("model", config.model.provider, config.model.options())
-    try:
-        async with asyncio.timeout(MODEL_WITHIN_S):
-            await client.on(CallBudget(ONE_CALL_TOKENS, 3, 0.0)).tiers_of_document(
-                "note.md", Document("text/plain", _SENTENCE)
-            )
+            await trial(client)
     finally:
         await client.close()
 
