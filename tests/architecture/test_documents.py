@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from recalld.app.config import Config
 from recalld.domain.commit import Op
-from recalld.surfaces.cli.command_table import COMMANDS
+from recalld.surfaces.cli.main import COMMANDS
 from recalld.surfaces.http.app import ENDPOINTS
 from tests.architecture.project import DOCS, ROOT, documents, rel
 

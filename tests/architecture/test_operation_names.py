@@ -11,8 +11,8 @@ import typer
 
 import recalld
 from recalld.app.workspace import Workspace
-from recalld.surfaces.cli.command_table import COMMANDS
-from recalld.surfaces.cli.command_table import GROUPS as COMMAND_GROUPS
+from recalld.surfaces.cli.main import COMMANDS
+from recalld.surfaces.cli.main import GROUPS as COMMAND_GROUPS
 from recalld.surfaces.http.app import ENDPOINTS
 from recalld.surfaces.mcp.tools import TOOLS
 from tests.architecture.project import DOCS

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from recalld.surfaces.cli.exit_codes import WORDS as CLI_WORDS
-from recalld.surfaces.http.errors import WORDS as HTTP_WORDS
+from recalld.surfaces.http.reply import WORDS as HTTP_WORDS
 from tests.architecture.project import SOURCES, SRC, nodes, rel
 
 OF_SURFACES = re.compile(

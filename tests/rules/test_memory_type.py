@@ -49,7 +49,7 @@ from recalld.rules.memory_stats import memory_stats
 assert memory_stats([], 0.0).by_category["goals"] == 0
 """,
     "the API's statistics": """
-from recalld.surfaces.http.models.monitor import MemoriesQuery
+from recalld.surfaces.http.models.resource import MemoriesQuery
 assert MemoriesQuery(category="goals").category == "goals"
 """,
     "the API's searches": """

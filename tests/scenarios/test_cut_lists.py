@@ -13,7 +13,7 @@ from recalld.app import admin
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
 from recalld.surfaces.http.app import create_app
-from recalld.surfaces.mcp import arguments, history
+from recalld.surfaces.mcp import arguments, change
 from recalld.surfaces.mcp.tool_context import ToolContext
 
 API = "/api/v1"
@@ -174,10 +174,10 @@ async def test_a_history_over_mcp_says_how_to_go_on(tmp_path: Path, uri: str) ->
     async with Engine.open(tmp_path, embedder={"provider": "none"}) as engine:
         await filled(engine)
         context = ToolContext(engine, engine)
-        whole = (await history.history(context, arguments.History(uri, limit=200))).split("\n")
+        whole = (await change.history(context, arguments.History(uri, limit=200))).split("\n")
         lines, before = whole[:1], 0
         while len(lines) <= len(whole):
-            page = (await history.history(context, arguments.History(uri, limit=3, before=before))).split("\n")
+            page = (await change.history(context, arguments.History(uri, limit=3, before=before))).split("\n")
             more = page[-1].startswith("[there are more: continue with before=")
             lines += page[1:-1] if more else page[1:]
             if not more:

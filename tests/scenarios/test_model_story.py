@@ -20,7 +20,7 @@ from recalld.domain.caller import Caller
 from recalld.infra.watchdog import Watchdog
 from recalld.surfaces.http.app import create_app
 from recalld.surfaces.http.models.envelope import envelope_of
-from recalld.surfaces.http.models.monitor import UsageResult
+from recalld.surfaces.http.models.resource import UsageResult
 from tests.fakes.provider import Provider, ReceivedRequest, provider
 from tests.harness import Harness, harness_at, plant
 

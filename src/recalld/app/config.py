@@ -324,8 +324,7 @@ def load_config(path: Path | str | None = None, **arguments: Any) -> Config:
     if path is not None or chosen.is_file():
         values = _read(chosen)
     try:
-        overrides: dict[str, Any] = {k: v for k, v in arguments.items() if v is not None}
-        return Config(**{_FILE: values, **overrides})
+        return Config(**{_FILE: values, **{k: v for k, v in arguments.items() if v is not None}})
     except ValidationError as bad:
         problems = "; ".join(
             f"{'.'.join(str(p) for p in e['loc'])}: {'unknown key' if e['type'] == 'extra_forbidden' else e['msg']}"

@@ -18,8 +18,7 @@ from recalld.ports.registry import Members
 
 from .build import open_ports
 from .config import Config, load_config
-from .health_snapshot import HealthSnapshot
-from .housekeeping import Housekeeping
+from .housekeeping import HealthSnapshot, Housekeeping
 from .store_maintenance import check
 from .supervisor import Supervisor
 from .worker_loop import work

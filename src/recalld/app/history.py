@@ -82,8 +82,7 @@ class HistoryOperations(Operations):
         Raises ``NotFound``.
         """
         end = await self.seq_of(to) if to else await self._ports.history.past(self.caller).end()
-        start = await self.seq_of(since)
-        return await past.diff(self._file(uri), start, end, self.caller, self._ports, raw=raw)
+        return await past.diff(self._file(uri), await self.seq_of(since), end, self.caller, self._ports, raw=raw)
 
     async def restore(self, uri: str, at: str, *, dry_run: bool = False) -> past.Changes:
         """Restore a file, or every file below a directory, as of ``at``. ``dry_run`` only returns the changes.
@@ -128,8 +127,7 @@ class HistoryOperations(Operations):
         text = at.strip()
         if text.isascii() and text.isdigit() and len(text) <= 18:
             return int(text)
-        moment = instant(text, self._ports.clock.now(), "at")
-        return await self._ports.history.past(self.caller).seq_at(moment)
+        return await self._ports.history.past(self.caller).seq_at(instant(text, self._ports.clock.now(), "at"))
 
     def _file(self, text: str) -> Uri:
         """Return an address whose versions the caller may see. Raises ``Denied`` and ``NotFound``."""

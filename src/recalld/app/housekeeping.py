@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit
 from recalld.domain.errors import Busy, Corrupt, RecalldError, Upstream
+from recalld.domain.histogram import Histogram
 from recalld.domain.job import QueueCount
 from recalld.domain.results import Readiness
 from recalld.infra.logs import get_logger
-from recalld.infra.watchdog import Watchdog
+from recalld.infra.watchdog import LoopLag, Watchdog
 from recalld.ports.bundle import PrimaryPorts
 from recalld.ports.maintenance import ProviderUsage, Usage
 from recalld.rules.breaker import Circuit
@@ -20,10 +22,42 @@ from recalld.usecases.maintenance.provider_budget import DAY, USED_UP
 from recalld.usecases.session.commit import enqueue_idle
 
 from .config import Config
-from .health_snapshot import HealthSnapshot, ModelHealth
-from .resilient_client import METERED, ResilientEmbedder, ResilientModel, ResilientReranker
+from .resilient_client import METERED, ProviderState, ResilientEmbedder, ResilientModel, ResilientReranker
 from .store_maintenance import StoreMaintenance
 from .usage import NOT_CONFIGURED, OK, budget_today, day_of, embedding_today, usage_today
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHealth:
+    """One model: its purpose, its name, and ok or the problem."""
+
+    role: str
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSnapshot:
+    """The latest measurements.
+
+    ``usage`` None and ``probe_s`` 0: not measured yet. ``measured_ago_s``: age of the last successful probe write and
+    read, infinite before the first. ``queues``: jobs by kind over all users. ``providers``: providers behind a network.
+    ``provider_usage``: calls and tokens by provider and purpose since the store was created. ``stages``: durations of
+    search stages by name.
+    """
+
+    readiness: Readiness
+    loop_lag: LoopLag
+    queues: tuple[QueueCount, ...]
+    usage: Usage | None
+    probe_s: float
+    measured_ago_s: float
+    models: tuple[ModelHealth, ...]
+    worker_starts: int
+    providers: tuple[ProviderState, ...] = ()
+    provider_usage: tuple[ProviderUsage, ...] = ()
+    stages: Mapping[str, Histogram] = field(default_factory=dict)
+
 
 PROBE_EVERY_S = 10.0
 PROBE_OLD_S = 60.0

@@ -143,8 +143,7 @@ class SessionOperations(Operations):
 
         Raises ``NotFound``.
         """
-        session = await self.get(session_id)
-        await mkdir_rm_mv_cp.remove(session.uri, True, self.caller, self._ports)
+        await mkdir_rm_mv_cp.remove((await self.get(session_id)).uri, True, self.caller, self._ports)
 
     async def tool_results(self, session_id: str, *, tool_name: str = "", limit: int = 50) -> list[dict[str, Any]]:
         """Return the metadata of tool outputs that are stored as files of their own, newest first.

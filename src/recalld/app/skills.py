@@ -1,9 +1,9 @@
-"""Operations on skills."""
+"""Operations on skills, and on where imports and skills go by default."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,65 @@ from recalld.domain.skill import (
     StoredSkill,
 )
 from recalld.domain.uri import Uri, bad_uri
+from recalld.rules.address import import_root
+from recalld.rules.settings import ADD_TARGETS, check_skill_root
 from recalld.rules.skill import checked_skill, read_skill, skill_name
 from recalld.rules.skill_defaults import completed
 from recalld.usecases.skill import parse
 from recalld.usecases.skill.queries import SkillView, find_skill, list_skills, show_skill, skills_of_hits
 from recalld.usecases.skill.store import SkillInput, remove_skill, store_skill
 
-from .default_locations import LocationOperations
 from .operations import Operations, check_range
+
+RESOURCES = "viking://resources"
+
+
+@dataclass(frozen=True, slots=True)
+class Locations:
+    """Where imports and skills go. ``override``: what the user has chosen of the two (``resource_uri``, ``skill_uri``)."""
+
+    override: Mapping[str, str]
+    resource_uri: str
+    skill_uri: str
+
+
+class LocationOperations(Operations):
+    """The default locations of a caller."""
+
+    async def get(self) -> Locations:
+        """Return the locations in force."""
+        member = await self._ports.registry.member(self.caller.account, self.caller.user)
+        return self._in_force(member.settings if member is not None else {})
+
+    async def set(self, changes: Mapping[str, str | None]) -> Locations:
+        """Set locations; None restores the default.
+
+        Raises ``Invalid`` for a location that cannot hold imports or skills.
+        """
+        now = self._ports.clock.now()
+        chosen: dict[str, str | None] = {}
+        for name, text in changes.items():
+            if text is None:
+                chosen[name] = None
+            elif name == "resource_uri":
+                chosen[name] = str(import_root(text, self.caller, now, name))
+            else:
+                chosen[name] = str(check_skill_root(self._uri(text), self.caller))
+        return await self._change(chosen, ADD_TARGETS)
+
+    async def reset(self) -> Locations:
+        """Restore the defaults."""
+        return await self._change({ADD_TARGETS: None})
+
+    async def _change(self, changes: Mapping[str, str | None], within: str = "") -> Locations:
+        account, user = self.caller.account, self.caller.user
+        return self._in_force(await self._ports.registry.change_settings(account, user, changes, within=within))
+
+    def _in_force(self, settings: Mapping[str, Any]) -> Locations:
+        chosen = dict(settings.get(ADD_TARGETS) or {})
+        skills = str(Uri(("user", self.caller.user, "skills")))
+        return Locations(chosen, chosen.get("resource_uri", RESOURCES), chosen.get("skill_uri", skills))
+
 
 LIMIT_MAX, LISTED_MAX = 10_000, 100_000
 AGENT_SKILLS = Uri(("agent", "skills"))

@@ -19,27 +19,29 @@ NOT_CONFIGURED, OK = "not_configured", "ok"
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class UsedToday:
+    """What a provider was used for today by all accounts together."""
+
+    provider: str
+    state: str
+    tokens_today: int
+    calls_today: int
+
+
+@dataclass(frozen=True, slots=True)
+class Budget(UsedToday):
     """The language model's budget of one day, for all accounts together.
 
     ``state``: ``not_configured``, ``ok``, that the budget is used up, or the error of the last call.
     """
 
-    provider: str
-    state: str
-    tokens_today: int
-    calls_today: int
     costs: CostPolicy
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class Day(UsedToday):
     """What an embedder or reranker was used for today by all accounts together, and its limits."""
 
-    provider: str
-    state: str
-    tokens_today: int
-    calls_today: int
     policy: DayPolicy
 
 

@@ -133,7 +133,8 @@ def settlement_of(failure: Exception | str, attempt: int, policy: JobPolicy) -> 
     if isinstance(failure, Upstream) and refused_by_disk(failure):
         return _wait(failure, DISK_WAIT_S)
     error = str(failure) if isinstance(failure, RecalldError | str) else f"{type(failure).__name__}: {failure}"
-    if _permanent(failure):
+    conflict = isinstance(failure, Conflict) and not failure.details.get("retryable")
+    if conflict or isinstance(failure, PERMANENT):  # a retry would not help
         return Settlement(Outcome.DEAD, error)
     return Settlement(Outcome.RETRY, error, min(policy.backoff_s * 2 ** (attempt - 1), policy.backoff_max_s))
 
@@ -149,10 +150,3 @@ async def _settle(job: StoredJob, settlement: Settlement, ports: Ports) -> None:
     except (Busy, Closed, Upstream) as refused:
         # The lease expires, and the next lease counts this attempt.
         log.warning("job not released", job=job.id, error=str(refused))
-
-
-def _permanent(failure: Exception | str) -> bool:
-    """True if a retry would not help."""
-    if isinstance(failure, Conflict):
-        return not failure.details.get("retryable")
-    return isinstance(failure, PERMANENT)

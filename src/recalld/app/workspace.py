@@ -5,14 +5,13 @@ from __future__ import annotations
 from recalld.domain.job import QueueCount
 
 from .admin import AdminOperations
-from .default_locations import LocationOperations
 from .history import HistoryOperations, SnapshotOperations
 from .importing import ImportOperations, PackOperations
 from .operations import wait_until_idle
 from .privacy import PrivacyOperations
 from .recall import RecallOperations
 from .sessions import SessionOperations
-from .skills import SkillOperations
+from .skills import LocationOperations, SkillOperations
 from .stats import IndexOperations, StatsOperations
 from .tasks import TaskOperations
 from .tree import TreeOperations

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from recalld.surfaces.cli.command_table import COMMANDS
+from recalld.surfaces.cli.main import COMMANDS
 
 _HEAVY = {
     "fastapi",

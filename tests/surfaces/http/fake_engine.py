@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recalld.app.health_snapshot import HealthSnapshot, ModelHealth
+from recalld.app.housekeeping import HealthSnapshot, ModelHealth
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Receipt, WriteMode
 from recalld.domain.errors import Conflict, Invalid, NotFound

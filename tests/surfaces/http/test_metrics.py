@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from recalld.app.config import ServerConfig
 from recalld.domain.results import Readiness, VectorCount
 from recalld.surfaces.http.app import Application, create_app
-from recalld.surfaces.http.request_counters import RequestCounters
+from recalld.surfaces.http.request import RequestCounters
 from tests.architecture.project import DOCS
 from tests.surfaces.http.fake_engine import FakeEngine
 

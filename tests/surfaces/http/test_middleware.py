@@ -21,8 +21,8 @@ from recalld.domain.errors import (
     deadline_exceeded,
 )
 from recalld.surfaces.http.app import create_app
-from recalld.surfaces.http.errors import STATUS
 from recalld.surfaces.http.middleware import RequestRecord
+from recalld.surfaces.http.reply import STATUS
 from tests.surfaces.http.fake_engine import FakeEngine
 
 FIND = "/api/v1/search/find"

@@ -77,7 +77,12 @@ def add(
         done = call.client.add(path=path, **place)
     else:
         local = Path(path).expanduser()
-        place |= {"origin": _origin(local), "include": include or (), "exclude": exclude or ()}
+        # The identity of a folder or file: importing it again updates the earlier import.
+        place |= {
+            "origin": f"{socket.gethostname()}:{local.resolve()}",
+            "include": include or (),
+            "exclude": exclude or (),
+        }
         place |= {"keep_removed": keep_removed, "confirm_removals": yes}
         if local.is_dir():
             done, skipped = _add_folder(call, local, place, yes=yes)
@@ -146,11 +151,6 @@ def _estimate(call: Call, local: Path, include: Sequence[str], exclude: Sequence
 def _check_there(local: Path) -> None:
     if not local.exists():
         raise Invalid(f"there is no file or folder {local}", remedy="check the path")
-
-
-def _origin(local: Path) -> str:
-    """The identity of a folder or file: importing it again updates the earlier import."""
-    return f"{socket.gethostname()}:{local.resolve()}"
 
 
 def _send(call: Call, file: Path, name: str, place: dict[str, Any]) -> dict[str, Any]:

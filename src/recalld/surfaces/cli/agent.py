@@ -255,8 +255,8 @@ def _listed(tools: Tools) -> str:
 
 
 def _captured(client: Client, session: str, message: dict[str, Any]) -> str:
-    result = client.sessions.append(session, [message])
-    return f"{result.get('added')} message in session {session}"
+    added = client.sessions.append(session, [message]).get("added")
+    return f"{added} message in session {session}"
 
 
 def _found(client: Client, session: str, word: str) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from recalld.app.config import Config, load_config
 from recalld.app.engine import Engine
-from recalld.app.folder import begin_new_store, check_there
+from recalld.app.store_maintenance import begin_new_store, check_there
 from recalld.infra.logs import on_stderr
 
 from .checks import FAIL, OK, WARN, Finding, examine

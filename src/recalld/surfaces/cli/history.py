@@ -72,18 +72,21 @@ def _show_log(page: dict[str, Any]) -> None:
 
 def _show_versions(found: dict[str, Any]) -> None:
     rows = [
-        (v["seq"], v["at"][:19], v["actor"], v["op"], size_words(v["size"]) if v["hash"] else "", _state(v))
+        (
+            v["seq"],
+            v["at"][:19],
+            v["actor"],
+            v["op"],
+            size_words(v["size"]),
+            "" if v["kept"] else "content no longer kept",
+        )
+        if v["hash"]
+        else (v["seq"], v["at"][:19], v["actor"], v["op"], "", "removed")
         for v in found["versions"]
     ]
     show_table(("number", "time (UTC)", "user", "change", "size", ""), rows)
     if found["next"]:
         note(f"more: --before {found['next']}")
-
-
-def _state(version: dict[str, Any]) -> str:
-    if not version["hash"]:
-        return "removed"
-    return "" if version["kept"] else "content no longer kept"
 
 
 @app.command(

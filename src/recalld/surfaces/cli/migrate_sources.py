@@ -70,7 +70,7 @@ def _walk(top: Path, home: Path, pack: MigrationPack) -> Iterator[tuple[Path, bo
 
 def _take(path: Path, is_dir: bool, home: Path, pack: MigrationPack) -> None:
     rel = path.relative_to(home).as_posix()
-    if not _is_text(rel):
+    if any("\ud800" <= char <= "\udfff" for char in rel):
         pack.leave(rel.encode("utf-8", "backslashreplace").decode(), "its name is no UTF-8")
     elif is_dir:
         if pack.fits(rel):
@@ -78,10 +78,6 @@ def _take(path: Path, is_dir: bool, home: Path, pack: MigrationPack) -> None:
     elif (read := _read(path, rel, pack)) is not None and pack.fits(rel):
         data, changed = read
         pack.file(rel, data, {"name": path.name, "updated_at": iso(changed)})
-
-
-def _is_text(name: str) -> bool:
-    return not any("\ud800" <= char <= "\udfff" for char in name)
 
 
 def _read(path: Path, rel: str, pack: MigrationPack) -> tuple[bytes, float] | None:

@@ -35,7 +35,7 @@ _COMMON = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Globals:
     """Options before the command's name. The same options after it take precedence."""
 
@@ -46,13 +46,9 @@ class Globals:
 
 
 @dataclass(slots=True)
-class Call:
+class Call(Globals):
     """A running command: its output format and its client. The connection is opened when first used."""
 
-    as_json: bool
-    url: str
-    user: str
-    account: str
     _client: Client | None = None
 
     @property

@@ -38,8 +38,7 @@ def export(
     force: ForceOption = False,
 ) -> None:
     """Export a directory as one file: texts, tags, summaries, sessions."""
-    name = uri.rstrip("/").rsplit("/", 1)[-1]
-    target = _target(file, f"{name}.ovpack", force)
+    target = _target(file, uri.rstrip("/").rsplit("/", 1)[-1] + ".ovpack", force)
     _save(call, "POST", f"{AT}/export", target, {"uri": uri, "include_vectors": include_vectors})
     _saved(call, uri, target)
 

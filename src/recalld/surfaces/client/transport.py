@@ -277,7 +277,7 @@ def without_none(body: Any) -> Any:
 def _query(params: Mapping[str, Any]) -> str:
     """Keys whose value is None are left out; a list repeats its key."""
     pairs = [
-        (key, _plain(one))
+        (key, str(one).lower() if isinstance(one, bool) else legible(str(one)))
         for key, value in params.items()
         for one in (value if isinstance(value, list | tuple) else (value,))
         if one is not None
@@ -292,10 +292,6 @@ def legible(text: str) -> str:
         return text
     escaped = "".join(c if not "\ud800" <= c <= "\udfff" or "\udc80" <= c <= "\udcff" else "\ufffd" for c in text)
     return decode(escaped.encode("utf-8", "surrogateescape")).text
-
-
-def _plain(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else legible(str(value))
 
 
 def _payload(body: Any) -> tuple[bytes | None, dict[str, str]]:
@@ -319,17 +315,13 @@ def _open(answer: Answer, path: str, expect: tuple[int, ...], key: str) -> Reply
     enveloped = isinstance(body, dict) and "result" in body and body.get("status") == "ok"
     degraded = answer.headers.get("X-Recalld-Degraded", "")
     return Reply(
-        body["result"] if enveloped else _bare(body),
+        # Routes that drop nulls answer a null result as {"status": "ok"} alone.
+        body["result"] if enveloped else None if body == {"status": "ok"} else body,
         tuple(part.strip() for part in degraded.split(",") if part.strip()),
         _number(answer.headers.get("X-Process-Time")) or 0.0,
         answer.status,
         int(_number(answer.headers.get("X-Recalld-Truncated")) or 0),
     )
-
-
-def _bare(body: Any) -> Any:
-    # Routes that drop nulls answer a null result as {"status": "ok"} alone.
-    return None if body == {"status": "ok"} else body
 
 
 def _json(answer: Answer, path: str) -> Any:

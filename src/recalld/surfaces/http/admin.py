@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from recalld.app.admin import AdminOperations
-from recalld.app.default_locations import Locations
+from recalld.app.skills import Locations
 from recalld.domain.errors import Denied, Invalid
 from recalld.domain.member import Account, Member
 from recalld.rules.openviking_json import iso

@@ -22,7 +22,6 @@ from recalld.surfaces.http import (
     admin,
     history,
     metrics,
-    observer,
     packs,
     privacy,
     resources,
@@ -37,11 +36,10 @@ from recalld.surfaces.http import (
 )
 from recalld.surfaces.http.crossorigin import Cors, CrossOriginProtection
 from recalld.surfaces.http.endpoint import Endpoint, EndpointApp
-from recalld.surfaces.http.errors import of_status
 from recalld.surfaces.http.middleware import MountedApp, OnRequest, RequestMiddleware, RequestRecord
 from recalld.surfaces.http.mounts import HttpContext, MountedApps
 from recalld.surfaces.http.openapi import openapi_document
-from recalld.surfaces.http.reply import failure, plain
+from recalld.surfaces.http.reply import failure, of_status, plain
 from recalld.surfaces.http.request import REQUEST_ID, AppState
 
 if TYPE_CHECKING:
@@ -81,7 +79,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *privacy.ENDPOINTS,
     *snapshots.ENDPOINTS,
     *metrics.ENDPOINTS,
-    *observer.ENDPOINTS,
     *stats.ENDPOINTS,
     *admin.ENDPOINTS,
     *unsupported_routes.ENDPOINTS,

@@ -15,7 +15,7 @@ from recalld.domain.policy import JSON_DEPTH_MAX
 from recalld.infra.thread_pool import Pool
 from recalld.rules.encoding import decode, utf8
 from recalld.rules.origin import is_json
-from recalld.surfaces.http.errors import ContentTooLarge, UnsupportedMediaType
+from recalld.surfaces.http.reply import ContentTooLarge, UnsupportedMediaType
 
 JSON_BYTES_MAX = 24 * 1024 * 1024
 INLINE_BYTES = 64 * 1024

@@ -15,9 +15,8 @@ from uvicorn.server import ServerState
 
 from recalld.domain.errors import Busy
 from recalld.surfaces.http.connections import Admittance, Connections
-from recalld.surfaces.http.errors import Failure, of_error
 from recalld.surfaces.http.protocol import Protocol
-from recalld.surfaces.http.reply import NO_STORE, NOSNIFF, failure
+from recalld.surfaces.http.reply import NO_STORE, NOSNIFF, Failure, failure, of_error
 
 HEAD_BYTES_MAX = 64 * 1024
 """Of a request's line and headers."""

@@ -19,8 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from recalld.app.config import ServerConfig
 from recalld.domain.errors import Denied, RecalldError
 from recalld.rules.origin import ANY, Authority, authority, is_within, origin, origin_of
-from recalld.surfaces.http.errors import Misdirected, of_error
-from recalld.surfaces.http.reply import failure
+from recalld.surfaces.http.reply import Misdirected, failure, of_error
 
 TARGET = "recalld.target"
 """Key in the ASGI scope of the authority of an absolute request target (bytes)."""

@@ -19,10 +19,9 @@ from recalld.domain.errors import RecalldError
 from recalld.infra.tasks import cancel_when
 from recalld.surfaces.http.admission import RequestClass, request_class
 from recalld.surfaces.http.body import check_media_type, decode_at_once, decode_json, read_body
-from recalld.surfaces.http.errors import invalid_parameters, of_error
 from recalld.surfaces.http.lifetime import RequestLifetime, RequestPolicy
 from recalld.surfaces.http.models.envelope import TelemetryBody
-from recalld.surfaces.http.reply import JsonBytes, failure, success
+from recalld.surfaces.http.reply import JsonBytes, failure, invalid_parameters, of_error, success
 from recalld.surfaces.http.request import ROUTE, ApiRequest, AppState, fresh_id
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from recalld.app.request import working_for
-from recalld.domain.errors import Busy, RecalldError, deadline_exceeded
+from recalld.domain.errors import Busy, deadline_exceeded
 from recalld.surfaces.http.admission import Admission, MemoryBudget, MemoryReservation, RequestClass, Slot
 
 T = TypeVar("T")
@@ -124,7 +124,8 @@ class RequestLifetime:
         except TimeoutError as late:
             if self._limit is None or not self._limit.expired():
                 raise
-            raise self._deadline_exceeded() from late
+            seconds = policy.wait_s if self._phase is _Phase.WAITING else policy.deadline_s
+            raise deadline_exceeded(policy.operation, seconds or 0.0, self._phase.value) from late
 
     def release_slot(self) -> None:
         """See ``app.request.Request``."""
@@ -132,7 +133,3 @@ class RequestLifetime:
         self._phase = _Phase.WAITING
         if self._limit is not None and not self._limit.expired():
             self._limit.reschedule(asyncio.get_running_loop().time() + self._policy.wait_s)
-
-    def _deadline_exceeded(self) -> RecalldError:
-        seconds = self._policy.wait_s if self._phase is _Phase.WAITING else self._policy.deadline_s
-        return deadline_exceeded(self._policy.operation, seconds or 0.0, self._phase.value)

@@ -20,11 +20,10 @@ from recalld.infra.watchdog import BOUNDS_S as LAG_BOUNDS_S
 from recalld.surfaces.http.admission import Admission
 from recalld.surfaces.http.connections import Connections
 from recalld.surfaces.http.endpoint import Deadline, Endpoint
-from recalld.surfaces.http.request import ApiRequest, AppState
-from recalld.surfaces.http.request_counters import GONE, RequestCounters
+from recalld.surfaces.http.request import GONE, ApiRequest, AppState, RequestCounters
 
 if TYPE_CHECKING:
-    from recalld.app.health_snapshot import HealthSnapshot
+    from recalld.app.housekeeping import HealthSnapshot
     from recalld.domain.results import VectorCount
 
 _PASSED = frozenset({"ok", "not_configured"})

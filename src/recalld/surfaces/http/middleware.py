@@ -12,8 +12,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recalld.surfaces.http.body import check_media_type
-from recalld.surfaces.http.errors import UnsupportedMediaType, of_error
-from recalld.surfaces.http.reply import NO_STORE, NOSNIFF, failure
+from recalld.surfaces.http.reply import NO_STORE, NOSNIFF, UnsupportedMediaType, failure, of_error
 from recalld.surfaces.http.request import REQUEST_ID, ROUTE, fresh_id
 
 _ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")

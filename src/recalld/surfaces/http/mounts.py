@@ -16,9 +16,8 @@ from recalld.surfaces.http.admission import MemoryReservation, RequestClass
 from recalld.surfaces.http.body import read_body, read_json
 from recalld.surfaces.http.crossorigin import base_url
 from recalld.surfaces.http.endpoint import while_connected
-from recalld.surfaces.http.errors import of_error
 from recalld.surfaces.http.lifetime import SMALL_BYTES, RequestLifetime, RequestPolicy
-from recalld.surfaces.http.reply import JsonBytes
+from recalld.surfaces.http.reply import JsonBytes, of_error
 from recalld.surfaces.http.request import ApiRequest, AppState
 from recalld.surfaces.http.uploads import open_upload
 

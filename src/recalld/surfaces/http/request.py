@@ -1,4 +1,4 @@
-"""An HTTP request: its caller, the state all requests share, and headers of its response."""
+"""An HTTP request: its caller, the state and counters all requests share, and headers of its response."""
 
 from __future__ import annotations
 
@@ -18,18 +18,61 @@ from recalld.app.auth import Identity, credential_version
 from recalld.app.config import ServerConfig
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Closed, Denied, RecalldError
+from recalld.domain.histogram import Histogram
 from recalld.domain.uri import Uri
 from recalld.infra.thread_pool import Pool
 from recalld.rules.address import resolve
 from recalld.surfaces.http.admission import Admission, MemoryBudget
 from recalld.surfaces.http.auth import check_root_key, dev_identity, key_identity, key_of, trusted_identity
 from recalld.surfaces.http.connections import Connections
-from recalld.surfaces.http.request_counters import RequestCounters
 from recalld.surfaces.http.tickets import Ticket, Tickets, invalid_ticket
 from recalld.surfaces.http.uploads import UploadQuota
 
-if TYPE_CHECKING:  # the port answers before the engine and its libraries are loaded
+if TYPE_CHECKING:
     from recalld.app.engine import Engine, Workspace
+
+GONE = 0
+"""The status of a request whose client disconnected before a response began."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+@dataclass(slots=True)
+class RouteCounters:
+    """The requests of one route since the start."""
+
+    statuses: dict[int, int] = field(default_factory=dict)
+    took: Histogram = field(default_factory=Histogram)
+
+    @property
+    def requests(self) -> int:
+        """How many there were."""
+        return self.took.count
+
+    @property
+    def failed(self) -> int:
+        """How many ended with a server error (501 excepted)."""
+        return sum(count for status, count in self.statuses.items() if status >= 500 and status != 501)
+
+
+class RequestCounters:
+    """Counts on the event loop. There is one entry per route and method, whatever clients send."""
+
+    def __init__(self) -> None:
+        self._routes: dict[tuple[str, str], RouteCounters] = {}
+
+    def add(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One finished request; ``route`` is its pattern, "" for a path that is none."""
+        key = (method if method in _METHODS else "other", route)
+        route_counters = self._routes.get(key)
+        if route_counters is None:
+            route_counters = self._routes[key] = RouteCounters()
+        route_counters.statuses[status] = route_counters.statuses.get(status, 0) + 1
+        route_counters.took.add(seconds)
+
+    def routes(self) -> dict[tuple[str, str], RouteCounters]:
+        """By method and route, in the order of their first request."""
+        return dict(self._routes)
+
 
 T = TypeVar("T")
 REQUEST_ID = "recalld.request_id"
@@ -134,8 +177,7 @@ class ApiRequest(Request):
         path: str = self.scope.get(ROUTE) or self.scope["path"]
         match settings.mode:
             case "api_key":
-                registry = self.engine.registry
-                found = await key_identity(self.headers, settings, registry, with_peer=self._with_peer)
+                found = await key_identity(self.headers, settings, self.engine.registry, with_peer=self._with_peer)
                 if found.caller.role is Role.ROOT:
                     check_root_key(self.scope["method"], path)
                 return found

@@ -103,7 +103,7 @@ async def _store_upload(request: ApiRequest, caller: Caller, part: Path, receive
         # Other uploads of this user may have ended since this one began.
         app_state.uploads.check(caller, await app_state.scan.run(app_state.uploads.stored, folder, caller))
         try:
-            await app_state.disk.run(finish, part, upload_id, _base(received.filename), caller)
+            await app_state.disk.run(finish, part, upload_id, Path(received.filename.replace("\\", "/")).name, caller)
         except OSError as refused:
             raise not_stored(refused) from refused
     return upload_id  # the lock is held until this upload counts as stored, not as received
@@ -257,11 +257,6 @@ def _texts(args: dict[str, Any], field: str) -> tuple[str, ...]:
             details={"field": f"args.{field}"},
         )
     return tuple(paths)
-
-
-def _base(filename: str) -> str:
-    """Return the last part of the path that a client sent as the file's name."""
-    return Path(filename.replace("\\", "/")).name
 
 
 ENDPOINTS = (

@@ -157,8 +157,7 @@ async def stat(request: ApiRequest, query: UriQuery) -> dict[str, Any]:
 
 async def mkdir(request: ApiRequest, body: MkdirBody) -> dict[str, Any]:
     """Create a directory and its missing parents. ``description`` becomes its abstract."""
-    node = await request.workspace.mkdir(body.uri, description=body.description or "")
-    return {"uri": str(node.uri)}
+    return {"uri": str((await request.workspace.mkdir(body.uri, description=body.description or "")).uri)}
 
 
 async def rm(request: ApiRequest, query: RmQuery) -> dict[str, Any]:

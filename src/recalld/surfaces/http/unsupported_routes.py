@@ -13,9 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from recalld.domain.errors import Invalid, NotFound
 from recalld.surfaces.http.endpoint import Endpoint
-from recalld.surfaces.http.errors import of_error
-from recalld.surfaces.http.models.monitor import WatchesQuery, WatchesResult
-from recalld.surfaces.http.reply import failure
+from recalld.surfaces.http.models.resource import WatchesQuery, WatchesResult
+from recalld.surfaces.http.reply import failure, of_error
 from recalld.surfaces.http.request import ROUTE, ApiRequest
 
 _API = "/api/v1"

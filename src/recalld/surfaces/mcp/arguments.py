@@ -24,28 +24,28 @@ class Arguments(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         return {cls.ALIASES.get(name, name): value for name, value in arguments.items()}
 
 
-class Find(Arguments, frozen=True):
-    """Arguments of find."""
+class _Query(Arguments, frozen=True):
+    """Arguments that find and search share."""
 
     query: str
     target_uri: str = ""
     limit: Positive = 10
-    min_score: float = 0.35
     level: list[int] | None = None
     context_type: list[str] | str | None = None
+
+
+class Find(_Query, frozen=True):
+    """Arguments of find."""
+
+    min_score: float = 0.35
     read_content: bool = False
 
 
-class Search(Arguments, frozen=True):
+class Search(_Query, frozen=True):
     """Arguments of search; those after ``mode`` shape a context block."""
 
-    query: str
-    target_uri: str = ""
     session_id: str | None = None
-    limit: Positive = 10
     min_score: float | None = None
-    level: list[int] | None = None
-    context_type: list[str] | str | None = None
     mode: Literal["list", "context"] = "list"
     query_expansion: Literal["auto", "off"] = "auto"
     max_tokens: Annotated[int, Meta(ge=64, le=32_000)] = 1600

@@ -9,7 +9,7 @@ from typing import Any
 from recalld.domain.errors import Invalid, RecalldError
 
 from . import arguments as args
-from . import change, history, recall
+from . import change, recall
 from .tool_context import ToolContext
 
 
@@ -45,9 +45,9 @@ TOOLS: tuple[Tool, ...] = (
     Tool("recall", "grep", args.Grep, recall.grep),
     Tool("recall", "glob", args.Glob, recall.glob),
     Tool("ingest", "forget", args.Forget, change.forget),
-    Tool("recall", "history", args.History, history.history),
-    Tool("ingest", "undo", args.Undo, history.undo),
-    Tool("ingest", "restore", args.Restore, history.restore),
+    Tool("recall", "history", args.History, change.history),
+    Tool("ingest", "undo", args.Undo, change.undo),
+    Tool("ingest", "restore", args.Restore, change.restore),
     Tool("open", "health", args.Nothing, recall.health),
 )
 _BY_NAME = {tool.name: tool for tool in TOOLS}
