@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +25,11 @@ os.environ.setdefault("RECALLD_STORAGE__RESERVE_MIB", "0")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Without bytecode every server, worker and command that a test starts compiles recalld again, and every worker of the suite
+# rewrites the assertions of all tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 MEMORY_FILES = Path("/dev/shm")
 MEMORY_FILES_BYTES_MIN = 1 << 30
 
@@ -33,7 +40,8 @@ def pytest_configure() -> None:
     A sync takes 3 ms on a busy disk and 4 us here, and the suite commits some ten thousand times.
     """
     if os.access(MEMORY_FILES, os.W_OK) and shutil.disk_usage(MEMORY_FILES).free > MEMORY_FILES_BYTES_MIN:
-        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY_FILES))
+        os.environ.setdefault("TMPDIR", str(MEMORY_FILES))
+        tempfile.tempdir = None  # read again
 
 
 @pytest.fixture(autouse=True)

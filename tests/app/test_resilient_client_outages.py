@@ -101,7 +101,7 @@ def outage(kind: str, begin: float, end: float) -> Mood:
     return lambda now: kind if begin <= now < end else "ok"
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_five_429s_in_a_hundred_cost_little_more_than_those_five(seed: int) -> None:
     drawn = random.Random(seed)
     seen = steady(lambda now: "429" if drawn.random() < 0.05 else "ok", 60)
@@ -110,7 +110,7 @@ def test_five_429s_in_a_hundred_cost_little_more_than_those_five(seed: int) -> N
 
 
 @pytest.mark.parametrize("kind", ["hang", "server", "network", "timeout", "format"])
-@pytest.mark.parametrize("length_s", [3, 10, 20])
+@pytest.mark.parametrize("length_s", [3, 20])
 def test_two_seconds_after_an_outage_questions_have_vectors(kind: str, length_s: int) -> None:
     back = 5 + length_s
     seen = steady(outage(kind, 5, back), back + 38)

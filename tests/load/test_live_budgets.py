@@ -152,8 +152,8 @@ def hold(seen: Seen, files: int, spare_ms: float) -> None:
 
 async def test_health_stays_fast_under_import_search_and_append(tmp_path: Path) -> None:
     async with serving(tmp_path / "store", RECALLD_EMBEDDER__PROVIDER="none") as server:
-        seen = await saturate(server, 1_000, finders=8, warm_s=1.5, at_least_s=3)
-        hold(seen, 1_000, spare_ms=50)
+        seen = await saturate(server, 500, finders=8, warm_s=1, at_least_s=2)
+        hold(seen, 500, spare_ms=50)
         await append_and_find(server)
 
 

@@ -56,7 +56,7 @@ async def tree(harness: Harness) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 @pytest.mark.loop_may_block  # every example makes and removes a folder of its own
 @given(st.lists(changes, min_size=1, max_size=6), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_undo_gives_the_tree_from_before_and_its_undo_the_tree_from_after(
     steps: list[tuple[Any, ...]], settled: bool
 ) -> None:
