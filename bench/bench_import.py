@@ -91,7 +91,7 @@ async def idle_health(server: Server, files: int) -> float:
 
 
 async def crowded(server: Server, start: int, end: int, idle_p99: float) -> list[Row]:
-    """An import while people search, talk and ask for its health."""
+    """An import during searches, appends and health checks."""
     streams: tuple[dict[str, Any], ...] = (
         SEARCHERS,
         {"kind": "append", "clients": 1, "think_s": 0.05},

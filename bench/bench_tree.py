@@ -79,7 +79,7 @@ async def moves(server: Server, files: int) -> list[Row]:
 
 def _uncleaned(server: Server) -> int:
     """Removed subtrees that still have index rows. Read beside the server: somebody who keeps talking always leaves it some
-    work, so it cannot be asked to settle."""
+    work, so it cannot settle."""
     with closing(sqlite3.connect(f"file:{server.data / 'recalld.db'}?mode=ro", uri=True)) as store:
         return int(store.execute("SELECT count(*) FROM trash WHERE cleaned = 0").fetchone()[0])
 

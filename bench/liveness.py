@@ -31,7 +31,7 @@ HEALTH = {"kind": "health", "clients": 1, "think_s": 0.02}
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One size of crowd; quantiles in ms."""
+    """One number of clients; quantiles in ms."""
 
     loops: int
     find_p50: float
@@ -44,7 +44,7 @@ class Point:
 
 
 async def measure(folder: Path, seconds: float) -> list[Point]:
-    """Every size of crowd, one after the other, against one server."""
+    """Every number of clients, one after the other, against one server."""
     async with provider(delay_s=EMBED_S) as embedding, provider(delay_s=RERANK_S) as reranking:
         settings = {
             "RECALLD_EMBEDDER__PROVIDER": "openai",

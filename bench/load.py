@@ -2,7 +2,7 @@
 
 The plan is JSON on the first line of stdin: port, files, seconds (0: until stdin closes) and streams, each with kind (find,
 ask, search, append, commit, health, stat; ask never asks the same twice), clients and think_s between a client's requests.
-What is said carries its turn's number; ``said`` holds [client, turn] of every message that was acknowledged.
+A message carries its turn's number; ``said`` has [client, turn] of every acknowledged message.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""``python -m bench.soak --minutes 20``: a crowd, and something broken at every moment, for as long as you like.
+"""``python -m bench.soak --minutes 20``: many clients and permanent random faults, for any duration.
 
 Every ``CHANGE_S`` seconds another fault is drawn (by seed) for the embedder, the reranker or the worker. At the end all is well
-again: what was said is there once, no job is dead, and memory, threads and open files are where they were.
+again: each message is there once, no job is dead, and memory, threads and open files are where they were.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _hurt(server: Server, fault: str) -> None:
 
 
 async def _lost(server: Server) -> int:
-    """Messages acknowledged to those who talk that are not there in order, once each."""
+    """Acknowledged messages that are not there in order, once each."""
     wrong = 0
     for talker in range(4):
         got = await server.wire.call("GET", f"/api/v1/sessions/bench-{talker}/context?token_budget=100000000")

@@ -67,7 +67,7 @@ def marker_of(name: str) -> Path:
 
 
 def main(names: list[str]) -> int:
-    """0 when everything asked for is there."""
+    """0 when everything requested is there."""
     steps = {name: (lambda n=name, w=wanted: python_client(n, w)) for name, wanted in PYTHONS.items()}
     steps |= {"ov": ov_binary, "inspector": inspector}
     failed = 0

@@ -37,7 +37,7 @@ class Corpus:
 
 
 def gather(project: Path, into: Path) -> Corpus:
-    """Copy everything into one folder, anew each time: at least 300 files, at most 600."""
+    """Copy everything into a new folder each time: at least 300 files, at most 600."""
     shutil.rmtree(into, ignore_errors=True)
     corpus = Corpus(into)
     packages = Path(sysconfig.get_paths()["purelib"])

@@ -185,7 +185,7 @@ def _around(
 
 
 def _model(config: Config) -> tuple[Model, Writer | None]:
-    """What writes at once, and the language model that betters it later."""
+    """What writes at once, and the language model that improves it later."""
     section = config.model
     if not load("model", section.provider).remote:
         return make("model", section.provider, section.options()), None

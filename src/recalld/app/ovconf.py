@@ -176,7 +176,7 @@ def _check_keys(document: Mapping[str, Any], path: Path) -> None:
     if unknown:
         raise Invalid(
             f"configuration {path} is not valid: {'; '.join(f'{key}: unknown key' for key in unknown)}",
-            remedy="mend or remove them",
+            remedy="correct or remove them",
             details={"keys": unknown},
         )
 

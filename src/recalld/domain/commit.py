@@ -165,7 +165,7 @@ class SetTiers(CommitOp, frozen=True):
 
 class SetChunks(CommitOp, frozen=True):
     """Index a file or message as read at ``version``: large files, whose writer did not wait, and what was restored.
-    ``quiet``: its directory's tiers came with it and know it already, so they are not made anew. ``where_different``: nothing
+    ``quiet``: its directory's tiers came with it and know it already, so they are not made again. ``where_different``: nothing
     is done where it has these chunks already."""
 
     node_id: int
@@ -317,7 +317,7 @@ class RecordUsage(CommitOp, frozen=True):
 
 
 class KeepMade(CommitOp, frozen=True):
-    """Keep what a language model made of an input (``key``: see ``rules/generation_cache_key``), so that it is not asked again."""
+    """Keep what a language model made of an input (``key``: see ``rules/generation_cache_key``), so that it is not called again."""
 
     key: str
     tiers: Tiers

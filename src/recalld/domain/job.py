@@ -28,7 +28,7 @@ class NewJob:
 
     ``key``: at most one pending job per key; a second one is folded into it (a hundred changed children refresh their
     parent once). A job already running does not fold: the new one waits behind it. Keys that are alike up to a
-    ``#`` are separate jobs done one after the other, in the order asked for. ``delay_s``: not before.
+    ``#`` are separate jobs done one after the other, in the order of their requests. ``delay_s``: not before.
     """
 
     kind: str

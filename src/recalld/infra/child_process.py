@@ -119,7 +119,7 @@ def die_with_parent() -> None:
         parent = os.getppid()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGKILL)  # it died before we asked
+            os.kill(os.getpid(), signal.SIGKILL)  # it ended before this check
 
 
 def lower_priority(nice: int) -> None:

@@ -90,7 +90,7 @@ class Coalescer(Generic[A, R]):
                 for _, future in group:
                     _fail(future, failure)
                 return
-            # One of the questions is to blame: the others are asked without it.
+            # One of the questions is to blame: the others are sent without it.
             half = len(group) // 2
             await self._run(group[:half])
             await self._run(group[half:])

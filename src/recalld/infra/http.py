@@ -154,7 +154,7 @@ def _code(refusal: bytes) -> str:
 
 
 def misshapen(name: str, what: str) -> Upstream:
-    """A well-formed answer that is not what was asked for."""
+    """A well-formed answer of another shape than requested."""
     return Upstream(f"{name} {what}", remedy=_REMEDIES[Kind.FORMAT], details={"kind": str(Kind.FORMAT)})
 
 

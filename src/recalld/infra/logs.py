@@ -110,7 +110,7 @@ class _Listener(QueueListener):
             super().handle(logging.makeLogRecord({"msg": dropped, "levelname": "WARNING", "name": __name__}))
 
     def enqueue_sentinel(self) -> None:
-        """Wait for room: ``Logs.close`` calls this on a thread."""
+        """Wait for space in the queue: ``Logs.close`` calls this on a thread."""
         self._queued.put(None)
 
 

@@ -252,4 +252,4 @@ class DiskUsage(Protocol):
     """A capability: the store lies on a disk of ours, with space set aside for removals."""
 
     async def disk_space(self) -> DiskSpace:
-        """How the disk stands. Sets space aside for removals where that is missing and there is room for it."""
+        """How the disk stands. Allocates the reserve for removals where it is missing and the disk has space for it."""

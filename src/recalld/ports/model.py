@@ -104,7 +104,7 @@ class CallBudget:
             raise Busy(
                 "the daily budget of the language model is used up",
                 retry_after_s=self.wait_s,
-                remedy="it is asked again tomorrow (UTC); model.tokens_per_day_max and model.calls_per_day_max are its limits",
+                remedy="it is called again tomorrow (UTC); model.tokens_per_day_max and model.calls_per_day_max are its limits",
             )
         self.calls += 1
         self.calls_left -= 1

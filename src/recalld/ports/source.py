@@ -47,7 +47,7 @@ class Source(Protocol):
 
 
 class OpenSource(Protocol):
-    """Opens a folder, a zip or a single file, told by what lies at ``path``. Synchronous, like what it opens."""
+    """Opens a folder, a zip or a single file, depending on what is at ``path``. Synchronous, like what it opens."""
 
     def __call__(self, path: Path, choice: Choice) -> Source:
         """Raises ``Invalid`` for a hostile or unreadable archive, ``NotFound`` when nothing is there."""

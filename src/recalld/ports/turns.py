@@ -23,7 +23,7 @@ class Turns:
     """Queues by key, made when somebody comes and dropped when the last one leaves. Fair, of one event loop.
 
     They keep callers of this process from spinning; they do not make a change safe. That is the commit's condition
-    (``PutFile.expect`` and its kin), since other processes and other verbs commit without taking a turn. Hold one only
+    (such as ``PutFile.expect``), since other processes and other verbs commit without taking a turn. Hold one only
     from the read to the commit, never across a provider's call.
     """
 
@@ -37,7 +37,7 @@ class Turns:
 
     @asynccontextmanager
     async def of(self, *keys: str, within_s: float) -> AsyncIterator[None]:
-        """Hold these keys, taken in one order whoever asks, so that two callers never wait for each other. Raises ``Busy``
+        """Hold these keys, taken in one order for all callers, so that two callers never wait for each other. Raises ``Busy``
         when they did not come free in time, or too many wait."""
         wanted = sorted(set(keys))
         queues, alone = self._join(wanted)

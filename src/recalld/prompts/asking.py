@@ -1,4 +1,4 @@
-"""Questions to language models: fixed words from files, what is asked about quoted as data between marks."""
+"""Questions to language models: fixed words from files, the subject quoted as data between marks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _MEMORIES: Final = _object(
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One question. ``schema``: JSON schema of the answer; ``version``: of the words, not of what is asked about."""
+    """One question. ``schema``: JSON schema of the answer; ``version``: of the words, not of the subject."""
 
     name: str
     version: int

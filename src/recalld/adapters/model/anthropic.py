@@ -13,7 +13,7 @@ API_VERSION = "2023-06-01"
 
 
 class AnthropicShape:
-    """``POST {base_url}/messages``. It is asked for JSON in words alone."""
+    """``POST {base_url}/messages``. JSON is requested by the prompt alone."""
 
     provider = "anthropic"
     base_url = "https://api.anthropic.com/v1"

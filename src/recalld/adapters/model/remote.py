@@ -26,11 +26,11 @@ LINE_TOKENS_MIN = 20
 BILLED = {str(Kind.TIMEOUT), str(Kind.FORMAT)}
 """Failures after which a provider may well have counted the question."""
 NO_FORM = {400, 422}
-"""What servers answer that do not know the asked-for form of an answer."""
+"""Statuses of servers that do not support the requested answer format."""
 
 
 class ModelSettings(BaseModel):
-    """What every language model behind HTTP can be told. Questions are cut to ``input_tokens_max``."""
+    """Settings of every language model behind HTTP. Prompts are truncated to ``input_tokens_max``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -106,7 +106,7 @@ class RemoteModel:
         return self._words
 
     async def ask(self, prompt: Prompt, budget: CallBudget) -> str:
-        """The answer's words. A form of answer that this server refuses is not asked for again once another has served."""
+        """The answer's words. An answer format that this server refuses is not requested again once another has worked."""
         for at in range(self._form, len(self._shape.forms)):
             try:
                 reply = await self._call(prompt, self._shape.forms[at], budget)

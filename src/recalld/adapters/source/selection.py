@@ -28,7 +28,7 @@ class SourceSettings:
 
 
 class Selection:
-    """Decides path by path; folders must be told (``learn``) their .gitignore before what lies in them is asked for."""
+    """Decides path by path; a folder's .gitignore is added (``learn``) before the paths below it."""
 
     def __init__(self, choice: Choice) -> None:
         """Raises ``Invalid`` for a pattern that is none."""
@@ -64,7 +64,7 @@ class Selection:
         return "ignored by .gitignore" if self._git_ignores(path + "/") else ""
 
     def why_not_path(self, path: str) -> str:
-        """Why a file is left out, told from its path alone; "" to look at it."""
+        """Why a file is left out, judged by its path alone; "" to look at it."""
         if self._git_ignores(path):
             return "ignored by .gitignore"
         if self._exclude and self._exclude.match_file(path):

@@ -17,7 +17,7 @@ from recalld.domain.policy import UPLOAD_BYTES_MAX, ZIP_ENTRIES_MAX
 from recalld.ports.source import Found, Skipped, Source
 
 UNWANTED = frozenset({"not included", "excluded"})
-"""Reasons of the caller's own: the server is told the patterns instead."""
+"""Reasons that the caller chose: the server gets the patterns instead."""
 
 
 @dataclass(slots=True)

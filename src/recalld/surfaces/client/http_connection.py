@@ -160,7 +160,7 @@ class HttpConnection:
             response = line.getresponse()
             body = read(response)
         except BaseException:
-            # Half an exchange lies on it, an interrupted one included: nothing more can be said over it.
+            # It carries half an exchange, perhaps an interrupted one: no further request can use it.
             self.close()
             raise
         self._used_at = time.monotonic()

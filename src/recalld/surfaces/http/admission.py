@@ -231,7 +231,7 @@ class MemoryReservation:
         self.size = 0
 
     def reserve(self, size: int) -> None:
-        """Reserve ``size`` more bytes. Raises ``Busy`` when the budget has no room for them now."""
+        """Reserve ``size`` more bytes. Raises ``Busy`` when they exceed the free budget."""
         self._budget.reserve(self._caller, size)
         self.size += size
 

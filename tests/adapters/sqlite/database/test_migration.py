@@ -144,7 +144,7 @@ def test_a_migration_killed_at_any_statement_resumes(path: Path) -> None:
     assert statement > 8
 
 
-# ------------------------------------------------------------------ strangers
+# ------------------------------------------------------------------ other programs' files
 def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     c = connect(tmp_path / "recalld.db", readonly=False)
     c.execute("CREATE TABLE bookmarks (url)").fetchall()

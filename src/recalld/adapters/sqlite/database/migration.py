@@ -46,7 +46,7 @@ def migrate(
 
     An older store is copied first (``copy_of``), so a killed or failed migration leaves the store as it was, or at a
     version from which the next start goes on. Raises ``Conflict`` for a newer store and for another program's database,
-    which stay untouched, and ``Upstream`` where there is no room for the copy.
+    which stay untouched, and ``Upstream`` where there is no space for the copy.
     """
     newest = max(steps)
     version = int(str(c.pragma("user_version")))

@@ -18,7 +18,7 @@ log = get_logger("recalld.store")
 
 
 class Reserve:
-    """A file of ``size`` bytes that only takes up room; empty while its space is used. For one thread at a time; every method
+    """A file of ``size`` bytes that only occupies space; empty while its space is used. For one thread at a time; every method
     waits for the disk."""
 
     def __init__(self, folder: Path, size: int) -> None:

@@ -84,7 +84,7 @@ class Store(Readers):
         try:
             return open_primary(path)
         except Upstream as refused:
-            # Opening makes small files, for which a full disk has no room either.
+            # Opening makes small files, for which a full disk has no space either.
             if not refused_by_disk(refused) or not self._reserve.release():
                 raise
             return open_primary(path)
@@ -104,7 +104,7 @@ class Store(Readers):
         return await self._enqueue(queue, most, work, limit_s, frees)
 
     async def disk_space(self) -> DiskSpace:
-        """How the disk stands; sets space aside where that is missing and there is room for it."""
+        """How the disk stands; allocates the reserve where it is missing and the disk has space for it."""
         return await self._enqueue(self._checkpoints, BULK_WAITING_MAX, self._measure_disk, None)
 
     async def compact(self) -> None:

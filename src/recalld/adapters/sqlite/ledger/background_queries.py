@@ -144,7 +144,7 @@ def _text(c: apsw.Connection, node: int, kind: int, hash_: str, blobs: dict[str,
         return decode(blobs[hash_]).text
     found = c.execute("SELECT data FROM blob WHERE hash = ?", (hash_,)).fetchone()
     if not found or found[0] is None or hashlib.sha256(found[0]).hexdigest() != hash_:
-        return ""  # damaged: its readers are told, and no wrong text is embedded
+        return ""  # damaged: reads report it, and no wrong text is embedded
     return decode(bytes(found[0])).text
 
 

@@ -19,7 +19,7 @@ CHECKS: tuple[Check, ...] = (
     ("nodes without a parent", "node WHERE parent <> 0 AND parent NOT IN (SELECT id FROM node)", "DELETE FROM "),
     ("removed entries without a node", "trash WHERE node NOT IN (SELECT id FROM node)", "DELETE FROM "),
     ("removed entries that live", "trash WHERE node IN (SELECT id FROM node WHERE gone = 0)", "DELETE FROM "),
-    # Then their bytes may be written again; files that still name them are told below.
+    # Then their bytes may be written again; files that still name them are reported below.
     ("grown contents without their stream", "grown WHERE stream NOT IN (SELECT id FROM stream)", "DELETE FROM "),
     ("streams without a version", "stream WHERE id NOT IN (SELECT stream FROM grown)", "DELETE FROM "),
     ("segments without a stream", "segment WHERE stream NOT IN (SELECT id FROM stream)", "DELETE FROM "),

@@ -80,7 +80,7 @@ def archives(c: apsw.Connection, caller: Caller, session_id: str, *, latest: boo
 
 def archive(c: apsw.Connection, caller: Caller, session_id: str, number: int, task_id: str) -> Archive | None:
     node, base = node_of(c, caller, session_id), uri_of(caller, session_id)
-    # A task is asked after while its archive is the newest, or nearly so: it is looked for from the end.
+    # Clients poll a task while its archive is among the newest: the search starts at the end.
     which, value = ("task = ?", task_id) if task_id else ("number = ?", number)
     found = c.execute(
         f"SELECT {COLUMNS} FROM archive WHERE session = ? AND {which} ORDER BY number DESC LIMIT 1", (node, value)

@@ -138,7 +138,7 @@ def erase(c: apsw.Connection, nodes_max: int) -> int:
         left -= delete_chunks(c, node, most=left)
         if left <= 0:
             break
-        # What cannot be undone any more need not be told; entries that shaped the tree stay, with their addresses.
+        # A change that can no longer be undone needs no entry; entries that shaped the tree stay, with their addresses.
         c.execute(
             "UPDATE log SET detail = '' WHERE node = ? AND detail <> '' AND op IN ('write', 'attrs', 'tags')", (node,)
         )
