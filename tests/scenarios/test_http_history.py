@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.scenarios.test_http_tending import DIR, A, Api, api
+from tests.scenarios.test_http_index_operations import DIR, A, Api, api
 
 __all__ = ["api"]
 

@@ -21,7 +21,7 @@ from recalld.domain.errors import (
     Upstream,
 )
 from recalld.surfaces.client import Client
-from tests.surfaces.wire_double import Canned, Wire, serving
+from tests.surfaces.recording_server import Canned, Wire, serving
 
 
 @pytest.fixture

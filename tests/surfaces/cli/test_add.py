@@ -12,7 +12,7 @@ from recalld.surfaces.cli import add as module
 from recalld.surfaces.client import Client
 from recalld.surfaces.client.verbs import Tasks
 from tests.surfaces.cli.test_commands import Ran, run, wire
-from tests.surfaces.wire_double import Wire
+from tests.surfaces.recording_server import Wire
 
 __all__ = ["run", "wire"]
 ADD = "POST /api/v1/resources"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from recalld.domain.errors import Conflict
 from recalld.surfaces.cli.agent_settings import AGENTS, HIDDEN, Part, Server, merged, put
 from recalld.surfaces.cli.main import main
-from tests.surfaces.wire_double import Canned, Wire, serving
+from tests.surfaces.recording_server import Canned, Wire, serving
 
 URL = "https://recall.example.org"
 CODEX = Part("mcp", None, "toml", ("mcp_servers", "recalld"), {"url": "u", "http_headers": {"X-API-Key": "k"}})

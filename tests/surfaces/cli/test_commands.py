@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from recalld.surfaces.cli.main import main
-from tests.surfaces.wire_double import Canned, Wire, serving
+from tests.surfaces.recording_server import Canned, Wire, serving
 
 HITS = {
     "memories": [

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.surfaces.cli.test_commands import Ran, run, wire
-from tests.surfaces.wire_double import Wire
+from tests.surfaces.recording_server import Wire
 
 AT = "/api/v1"
 A = "viking://resources/a.md"

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pytest
 
 from recalld.surfaces.cli.main import main
-from tests.surfaces.wire_double import Canned, Wire, serving
+from tests.surfaces.recording_server import Canned, Wire, serving
 
 APPENDED = {"session_id": "x", "message_count": 1, "pending_tokens": 1, "added": 1}
 HITS = {

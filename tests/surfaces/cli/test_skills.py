@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.surfaces.cli.test_commands import Ran, run, wire
-from tests.surfaces.wire_double import Wire
+from tests.surfaces.recording_server import Wire
 
 __all__ = ["run", "wire"]
 

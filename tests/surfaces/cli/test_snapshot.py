@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.surfaces.cli.test_commands import Ran, run, wire
-from tests.surfaces.wire_double import Canned, Wire
+from tests.surfaces.recording_server import Canned, Wire
 
 AT = "/api/v1/snapshot"
 ONE = {

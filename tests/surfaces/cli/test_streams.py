@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.surfaces.wire_double import Wire, serving
+from tests.surfaces.recording_server import Wire, serving
 
 RECALLD = [sys.executable, "-m", "recalld"]
 PRINTING = [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.surfaces.cli.test_commands import Ran, run, wire
-from tests.surfaces.wire_double import Wire
+from tests.surfaces.recording_server import Wire
 
 API = "/api/v1"
 ENTRY = {"uri": "viking://resources/a.md", "size": 1, "isDir": False, "modTime": "", "abstract": "", "rel_path": "a.md"}
