@@ -67,8 +67,7 @@ class LogFilter:
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """A file's content from log entry ``seq`` on. ``hash`` "": removed there. ``kept``: its content can be read.
-    ``living``: this file is the one at the address now."""
+    """A file's content from log entry ``seq`` on. ``hash`` "": removed there. ``kept``: its content can be read."""
 
     seq: int
     at: float
@@ -80,7 +79,6 @@ class FileVersion:
     size: int
     cause: str
     kept: bool
-    living: bool = False
 
 
 @dataclass(frozen=True, slots=True)

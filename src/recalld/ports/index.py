@@ -123,12 +123,10 @@ class SearchView(Protocol):
     @property
     def seq(self) -> int:
         """The log position."""
-        ...
 
     @property
     def size(self) -> int:
         """Number of chunks in scope."""
-        ...
 
     async def models(self) -> tuple[str, ...]:
         """Return the fingerprints of the models whose vectors are to be searched here, () = no model was ever set.
@@ -136,7 +134,6 @@ class SearchView(Protocol):
         The configured model serves once the backfill is complete, i.e. all chunks that existed when it was configured have
         its vectors; until then the previous one serves. Later chunks do not change it back.
         """
-        ...
 
     async def lexical(self, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
         """Match the terms of ``rules/tokens``. ``phrase``: the query's terms in order, () = no phrase search.
@@ -144,14 +141,12 @@ class SearchView(Protocol):
         A term in more than 5% of the scope's chunks selects no candidates; it only scores those of other terms. If all
         terms are that common, the two rarest select.
         """
-        ...
 
     async def load_vectors(self, model: str, *, linger_s: float = 0.0) -> None:
         """Make ready for ``dense``, while the query is being embedded: load vectors of this model that were stored meanwhile.
 
         ``linger_s``: how long the call may wait to be batched with others.
         """
-        ...
 
     async def dense(self, model: str, vector: Scores, *, limit: int) -> DenseMatches:
         """Compare the vectors of a loaded model with ``vector`` (float32, unit length).
@@ -159,7 +154,6 @@ class SearchView(Protocol):
         Exact over a scope that is scored in full; otherwise the ``limit`` nearest. Vectors of other models are never
         compared.
         """
-        ...
 
     async def candidates(
         self, lexical: LexicalMatches | None, dense: Mapping[str, DenseMatches], *, around: int
@@ -169,17 +163,14 @@ class SearchView(Protocol):
         All rows of a small scope. Of a larger one the best matches, with up to ``around`` chunks before and after each in
         its group. Chunks outside the scope are never included.
         """
-        ...
 
     async def hydrate(self, nodes: Sequence[int], *, tiers: bool = True) -> list[HitRecord]:
         """Return addresses and texts of these nodes, in order, without those deleted meanwhile. Without ``tiers`` abstracts
         and overviews are empty."""
-        ...
 
     async def page(self, after: str, limit: int) -> Page:
         """Return up to ``limit`` chunks of the scope behind a page's ``after`` ("" = the first ones). Raises ``Invalid`` for
         an ``after`` of no page."""
-        ...
 
 
 class SearchIndex(Protocol):
@@ -191,8 +182,6 @@ class SearchIndex(Protocol):
         A missing target gives an empty scope. ``linger_s``: how long the call may wait to be batched with others. Raises
         ``Denied`` and ``Invalid`` for filters.
         """
-        ...
 
     async def models(self) -> tuple[str, ...]:
         """Return the models to be searched as long as no partition has completed the backfill of another."""
-        ...

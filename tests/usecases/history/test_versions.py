@@ -22,7 +22,7 @@ async def test_versions_are_listed_newest_first_with_their_sizes(harness: Harnes
         await harness.write(A, text)
     found = await history(harness).versions(A)
     assert [(v.op, v.size) for v in found] == [("write", 7), ("write", 5), ("create", 3)]
-    assert all(v.kept and v.living for v in found)
+    assert all(v.kept for v in found)
 
 
 async def test_a_removed_file_still_has_its_versions_and_comes_back(harness: Harness) -> None:

@@ -25,7 +25,6 @@ class Digest(Protocol):
 
     def update(self, data: bytes, /) -> None:
         """Add bytes."""
-        ...
 
 
 class FileBlobs:

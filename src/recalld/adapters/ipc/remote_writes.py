@@ -98,24 +98,19 @@ def handlers(ledger: Ledger, jobs: JobQueue, cleanup: Cleanup) -> Mapping[Method
     async def commit(caller: Caller, packed: PackedCommit) -> Receipt:
         return await ledger.tenant(caller).commit(await unpack(packed), lane=Lane.BULK)
 
-    async def lease(worker: str, jobs_max: int, lease_s: float, lanes: tuple[Lane, ...]) -> list[StoredJob]:
-        return await jobs.lease(worker=worker, jobs_max=jobs_max, lease_s=lease_s, lanes=lanes)
-
-    async def heartbeat(worker: str, job_ids: tuple[int, ...], lease_s: float) -> list[int]:
-        return await jobs.heartbeat(worker=worker, job_ids=job_ids, lease_s=lease_s)
-
-    async def repartition(account: str, node_id: int, chunks_max: int) -> int:
-        return await cleanup.repartition(account=account, node_id=node_id, chunks_max=chunks_max)
-
     return {
         COMMIT: commit,
         CANCEL: lambda caller, task_id: ledger.tenant(caller).cancel(task_id),
-        LEASE: lease,
-        HEARTBEAT: heartbeat,
+        LEASE: lambda worker, jobs_max, lease_s, lanes: jobs.lease(
+            worker=worker, jobs_max=jobs_max, lease_s=lease_s, lanes=lanes
+        ),
+        HEARTBEAT: lambda worker, job_ids, lease_s: jobs.heartbeat(worker=worker, job_ids=job_ids, lease_s=lease_s),
         SETTLE: jobs.settle,
         RELEASE: lambda worker, counts: jobs.release(worker=worker, counts=counts),
         PURGE: lambda nodes_max: cleanup.purge(nodes_max=nodes_max),
-        REPARTITION: repartition,
+        REPARTITION: lambda account, node_id, chunks_max: cleanup.repartition(
+            account=account, node_id=node_id, chunks_max=chunks_max
+        ),
     }
 
 

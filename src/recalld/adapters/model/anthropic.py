@@ -41,8 +41,6 @@ class AnthropicShape:
         return Reply(text, int(usage.get("input_tokens") or 0), int(usage.get("output_tokens") or 0))
 
 
-def _make(settings: ModelSettings) -> RemoteModel:
-    return RemoteModel(settings, AnthropicShape())
-
-
-plugin = Plugin("model", "anthropic", ModelSettings, _make, remote=True)
+plugin = Plugin(
+    "model", "anthropic", ModelSettings, lambda settings: RemoteModel(settings, AnthropicShape()), remote=True
+)

@@ -61,8 +61,6 @@ class OpenaiShape:
         return Reply(str(text), int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
 
 
-def _make(settings: OpenaiSettings) -> RemoteModel:
-    return RemoteModel(settings, OpenaiShape(settings))
-
-
-plugin = Plugin("model", "openai", OpenaiSettings, _make, remote=True)
+plugin = Plugin(
+    "model", "openai", OpenaiSettings, lambda settings: RemoteModel(settings, OpenaiShape(settings)), remote=True
+)

@@ -63,15 +63,12 @@ class ChatShape(Protocol):
 
     def headers(self, api_key: str) -> dict[str, str]:
         """How the key travels."""
-        ...
 
     def request(self, settings: ModelSettings, model: str, prompt: Prompt, form: str) -> tuple[str, Any]:
         """Path and body of one call."""
-        ...
 
     def reply(self, answer: Any) -> Reply:
         """The words of an answer. Raises ``KeyError``, ``IndexError``, ``TypeError`` or ``ValueError`` for another shape."""
-        ...
 
 
 class RemoteModel:

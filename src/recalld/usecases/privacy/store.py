@@ -11,6 +11,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, PutFile, WriteMode
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Invalid, NotFound
+from recalld.domain.node import Node
 from recalld.domain.privacy import PrivacyConfig, PrivacyMeta, PrivacyVersion
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
@@ -55,20 +56,19 @@ def place_of(caller: Caller, category: str | None = None, key: str | None = None
 
 async def names_below(uri: Uri, caller: Caller, ports: Ports) -> list[str]:
     """Return categories, or the keys of one, by name. Raises ``NotFound``."""
-    try:
-        entries = await ports.ledger.tenant(caller).list(uri, limit=ENTRIES_MAX)
-    except NotFound as gone:
-        raise _missing(uri) from gone
-    return [node.uri.name for node in entries if node.is_dir]
+    return [node.uri.name for node in await _entries(uri, caller, ports) if node.is_dir]
 
 
 async def versions_of(uri: Uri, caller: Caller, ports: Ports) -> list[int]:
     """Return a document's versions, oldest first. Raises ``NotFound``."""
+    return sorted(n for node in await _entries(uri, caller, ports) if (n := version_of(node.uri.name)))
+
+
+async def _entries(uri: Uri, caller: Caller, ports: Ports) -> list[Node]:
     try:
-        entries = await ports.ledger.tenant(caller).list(uri, limit=ENTRIES_MAX)
+        return await ports.ledger.tenant(caller).list(uri, limit=ENTRIES_MAX)
     except NotFound as gone:
         raise _missing(uri) from gone
-    return sorted(number for node in entries if (number := version_of(node.uri.name)))
 
 
 async def config_of(uri: Uri, caller: Caller, ports: Ports) -> PrivacyConfig:
@@ -85,11 +85,10 @@ async def version(uri: Uri, number: int, caller: Caller, ports: Ports) -> Privac
 
 async def upsert(uri: Uri, update: PrivacyUpdate, caller: Caller, ports: Ports) -> PrivacyConfig:
     """Add a version and activate it; a new document is created. Raises ``Invalid``."""
-
-    async def attempt() -> PrivacyConfig:
-        return await _upsert(uri, update, ports.ledger.tenant(caller), ports)
-
-    return await retrying(attempt, key_of(caller.account, uri), ports=ports, codes=OVERTAKEN)
+    tenant = ports.ledger.tenant(caller)
+    return await retrying(
+        lambda: _upsert(uri, update, tenant, ports), key_of(caller.account, uri), ports=ports, codes=OVERTAKEN
+    )
 
 
 async def _upsert(uri: Uri, update: PrivacyUpdate, tenant: Tenant, ports: Ports) -> PrivacyConfig:

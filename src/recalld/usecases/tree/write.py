@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from recalld.domain.caller import Caller
-from recalld.domain.commit import Commit, PutFile, Receipt, SetTiers, WriteMode
+from recalld.domain.commit import Commit, PutFile, SetTiers, WriteMode
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.policy import (
     ABSTRACT_CHARS_MAX,
@@ -75,17 +75,13 @@ async def change_file(uri: Uri, change: Callable[[bytes], bytes], caller: Caller
     tenant = ports.ledger.tenant(caller)
 
     async def attempt() -> Written:
-        return await _commit((await _changed(uri, change, tenant, ports),), tenant)
+        """Conditional on the bytes that the change was computed from."""
+        old = await tenant.read(uri)
+        seen, data = await ports.compute.run(lambda: (hashlib.sha256(old).hexdigest(), change(old)))
+        _check_size(len(data), WRITE_BYTES_MAX, str(uri))
+        return await _commit((await _operation(uri, data, WriteMode.REPLACE, ports, expect=seen),), tenant)
 
     return await retrying(attempt, key_of(caller.account, uri), ports=ports)
-
-
-async def _changed(uri: Uri, change: Callable[[bytes], bytes], tree: Tree, ports: Ports) -> PutFile:
-    """Return the operation that applies ``change``, conditional on the bytes it was computed from."""
-    old = await tree.read(uri)
-    seen, data = await ports.compute.run(lambda: (hashlib.sha256(old).hexdigest(), change(old)))
-    _check_size(len(data), WRITE_BYTES_MAX, str(uri))
-    return await _operation(uri, data, WriteMode.REPLACE, ports, expect=seen)
 
 
 async def _append(uri: Uri, more: bytes, caller: Caller, ports: Ports) -> Written:
@@ -105,14 +101,7 @@ async def _appended(uri: Uri, more: bytes, tree: Tree, ports: Ports) -> PutFile:
 
 
 async def _commit(puts: Sequence[PutFile], commits: Commits) -> Written:
-    return _written(await commits.commit(Commit(tuple(puts), jobs_after(puts))), puts)
-
-
-async def _operation(uri: Uri, data: bytes, mode: WriteMode, ports: Ports, *, expect: str = "") -> PutFile:
-    return await put_file(uri, data, await prepare(uri, data, ports), ports, mode=mode, expect=expect)
-
-
-def _written(receipt: Receipt, puts: Sequence[PutFile]) -> Written:
+    receipt = await commits.commit(Commit(tuple(puts), jobs_after(puts)))
     waiting = sum(1 for p in puts if p.chunks is None)
     return Written(
         receipt.created,
@@ -122,6 +111,10 @@ def _written(receipt: Receipt, puts: Sequence[PutFile]) -> Written:
         indexed=waiting == 0,
         pending=waiting,
     )
+
+
+async def _operation(uri: Uri, data: bytes, mode: WriteMode, ports: Ports, *, expect: str = "") -> PutFile:
+    return await put_file(uri, data, await prepare(uri, data, ports), ports, mode=mode, expect=expect)
 
 
 def _check_kind(uri: Uri, mode: str) -> None:
@@ -171,10 +164,7 @@ async def replace_sidecar(uri: Uri, change: Callable[[str], str], caller: Caller
     Raises ``NotFound`` and ``Invalid``."""
     tenant = ports.ledger.tenant(caller)
 
-    async def attempt() -> Written:
-        return await _replace(uri, change, tenant)
-
-    return await retrying(attempt, key_of(caller.account, uri.parent), ports=ports)
+    return await retrying(lambda: _replace(uri, change, tenant), key_of(caller.account, uri.parent), ports=ports)
 
 
 async def _replace(uri: Uri, change: Callable[[str], str], tenant: Tenant) -> Written:

@@ -118,10 +118,6 @@ class _ReaderPool:
             self._idle.get_nowait().connection.close()
 
 
-def _ignored() -> None:
-    """Who has not asked is not told."""
-
-
 def _interrupted(what: str, reading: _Read[Any]) -> RecalldError:
     if reading.abandoned or reading.limit_s is None:
         return Closed(f"{what} was interrupted", remedy="its caller left, or the store is closing")
@@ -139,7 +135,7 @@ class Readers:
         self._path = path
         self._reads = _ReaderPool(path, "readers", count=count, waiting_max=waiting_max)
         self._scans = _ReaderPool(path, "scans", count=SCANS_RUNNING_MAX, waiting_max=SCANS_WAITING_MAX)
-        self._damage_found: Callable[[], object] = _ignored
+        self._damage_found: Callable[[], object] = lambda: None
 
     @property
     def path(self) -> Path:

@@ -212,7 +212,6 @@ def versions(c: apsw.Connection, caller: Caller, uri: Uri, before: int, limit: i
             sizes.get(h, 0),
             e.cause,
             not h or h in sizes,
-            e.node == living,
         )
         for e, h in zip(entries, hashes, strict=True)
     ]

@@ -44,7 +44,6 @@ class Reader(Protocol):
 
     async def scan(self, work: Callable[[apsw.Connection], T]) -> T:
         """Run ``work`` on a connection for scans, inside one read transaction."""
-        ...
 
 
 class SqliteHistory:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -34,7 +33,6 @@ class Access:
         self.wakeups = JobWakeups()
         self.endings = JobEndings()
         self.derived = DerivedState()
-        self._frees = False
         readers.on_damage(lambda: self.derived.suspects.add(STORE))
 
     @property
@@ -48,21 +46,20 @@ class Access:
             )
         return self.readers
 
-    def freeing(self) -> Access:
-        """The same, each of whose writes gives space back: on a full disk they may use the space set aside for that."""
-        same = copy.copy(self)
-        same._frees = True
-        return same
-
     async def write(
         self, work: Work[T], *, bulk: bool = False, limit_s: float | None = WRITE_MAX_S, frees: bool = False
     ) -> T:
         """Run ``work`` in the next commit. Raises what ``Store.write`` raises."""
         try:
-            return await self.store.write(work, bulk=bulk, limit_s=limit_s, frees=frees or self._frees)
+            return await self.store.write(work, bulk=bulk, limit_s=limit_s, frees=frees)
         except Corrupt:
             self.derived.suspects.add(STORE)
             raise
+
+    async def free(self, work: Work[T]) -> T:
+        """Run ``work``, which gives space back, behind interactive commits. On a full disk it may use the space that was set
+        aside (``database.reserve``)."""
+        return await self.write(work, bulk=True, frees=True)
 
     async def read(self, work: Callable[[apsw.Connection], T]) -> T:
         """Run ``work`` at one point of the store."""

@@ -102,5 +102,4 @@ def receipt(result: CommitResult) -> Receipt:
         result.messages_seen,
         result.session,
         result.archive,
-        result.archived,
     )

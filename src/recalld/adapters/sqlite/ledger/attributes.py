@@ -14,7 +14,7 @@ from recalld.rules.tags import merged
 
 from . import rows
 from .rows import Row
-from .transaction import WriteTx, existing
+from .transaction import WriteTx, existing, required
 
 
 def changes(found: Row, tags: Sequence[str] | None, source: dict[str, Any] | None) -> dict[str, Any]:
@@ -49,9 +49,7 @@ def set_tags(tx: WriteTx, op: SetTags) -> None:
 
 def set_attributes(tx: WriteTx, op: SetAttributes) -> None:
     """See ``commit.SetAttributes``."""
-    found = existing(tx, op.uri)
-    if found is None:
-        raise rows.missing(op.uri)
+    found = required(tx, op.uri)
     if op.expect_tags is not None and list(op.expect_tags) != json.loads(found.tags):
         raise Conflict(
             f"{op.uri} has other tags by now",

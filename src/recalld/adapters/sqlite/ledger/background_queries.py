@@ -15,7 +15,6 @@ from recalld.adapters.sqlite.database.schema import SCHEMA_VERSION
 from recalld.adapters.sqlite.database.sql import WANTED_TO, fetch_all, fetch_one
 from recalld.domain.caller import Caller
 from recalld.domain.commit import PutVectors
-from recalld.domain.document import Tiers
 from recalld.domain.errors import Invalid
 from recalld.domain.node import Node
 from recalld.domain.uri import Uri
@@ -59,8 +58,7 @@ def _stale_dir(c: apsw.Connection, node: int, uri: Uri, stale: int, entries_max:
         rows.node_from(v, Uri((*uri.parts, v[1])))
         for v in c.execute(f"{SELECT_NODE} WHERE {shown} ORDER BY n.kind <> 0, n.name LIMIT ?", (node, entries_max))
     )
-    own = c.execute("SELECT abstract, overview, made_by FROM tier WHERE node = ?", (node,)).fetchone()
-    return StaleDir(rows.load(c, node, uri), stale, entries, total, Tiers(*own) if own else None)
+    return StaleDir(rows.load(c, node, uri), stale, entries, total, rows.tiers(c, node))
 
 
 def tiered(c: apsw.Connection, caller: Caller, node: int, entries_max: int) -> StaleDir | None:

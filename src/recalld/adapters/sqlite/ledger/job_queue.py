@@ -121,6 +121,11 @@ def release(c: apsw.Connection, worker: str, now: float, *, counts: bool) -> int
     return len(held)
 
 
+def cleanup_waits(c: apsw.Connection) -> bool:
+    """True if a job is pending that gives space back."""
+    return bool(fetch_all(c, "SELECT 1 FROM job WHERE state = 'pending' AND kind IN ('purge', 'leave') LIMIT 1"))
+
+
 def counts(c: apsw.Connection, now: float) -> list[QueueCount]:
     done = dict(c.execute("SELECT kind, count FROM job_done"))
     found = {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 
 from recalld.domain.caller import Caller
 from recalld.domain.document import Tiers
+from recalld.domain.errors import Upstream, refused_by_disk
 from recalld.domain.job import Lane, QueueCount, StoredJob
 from recalld.domain.node import Node
 from recalld.domain.policy import JobPolicy
@@ -15,7 +17,6 @@ from recalld.ports.maintenance import ChunkRow, IndexableNode, ProviderUsage, St
 
 from . import (
     background_queries,
-    freeing,
     index_coverage,
     job_leases,
     job_queue,
@@ -29,11 +30,13 @@ from .indexable import indexable
 from .transaction import WriteTx
 
 
-class SqliteBacklog:
-    """Reads only."""
-
+class _Part:
     def __init__(self, access: Access) -> None:
         self._access = access
+
+
+class SqliteBacklog(_Part):
+    """Reads only."""
 
     async def partitions(self) -> list[Caller]:
         return await self._access.read(background_queries.partitions)
@@ -68,11 +71,8 @@ class SqliteBacklog:
         return await self._access.readers.scan(lambda c: sessions.idle_sessions(c, now, limit))
 
 
-class SqliteStats:
+class SqliteStats(_Part):
     """Reads only."""
-
-    def __init__(self, access: Access) -> None:
-        self._access = access
 
     async def usage(self) -> Usage:
         readers = self._access.readers
@@ -86,14 +86,11 @@ class SqliteStats:
         return await self._access.read(lambda c: llm_tier_queries.provider_usage(c, since, account, whole))
 
 
-class SqliteCleanup:
+class SqliteCleanup(_Part):
     """What is to do is looked up by a reader: the writer looks at that alone."""
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
-
     async def purge(self, *, nodes_max: int) -> int:
-        return await trash.purge(self._access.freeing(), nodes_max)
+        return await trash.purge(self._access, nodes_max)
 
     async def repartition(self, *, account: str, node_id: int, chunks_max: int) -> int:
         at, caller = self._access.clock.now(), Caller(account, "")
@@ -114,9 +111,21 @@ class SqliteJobs:
 
     async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[Lane] = ()) -> list[StoredJob]:
         now = self._access.clock.now()
-        return await freeing.leased(
-            self._access, lambda c: job_leases.lease(c, now, self._policies, worker, jobs_max, lease_s, lanes)
+        work = partial(
+            job_leases.lease,
+            now=now,
+            policies=self._policies,
+            worker=worker,
+            jobs_max=jobs_max,
+            lease_s=lease_s,
+            lanes=lanes,
         )
+        try:
+            return await self._access.write(work, bulk=True)
+        except Upstream as full:
+            if not refused_by_disk(full) or not await self._access.read(job_queue.cleanup_waits):
+                raise
+        return await self._access.free(work)
 
     async def heartbeat(self, *, worker: str, job_ids: Sequence[int], lease_s: float) -> list[int]:
         until = self._access.clock.now() + lease_s
@@ -125,9 +134,10 @@ class SqliteJobs:
     async def settle(self, job: StoredJob, settlement: Settlement) -> None:
         now, attempts_max = self._access.clock.now(), self._policies.get(job.kind, JobPolicy()).attempts_max
         # A wait for the disk that the disk refuses would count as an attempt when its lease runs out.
-        frees = settlement.outcome is Outcome.WAIT
         await self._access.write(
-            lambda c: job_queue.settle(c, job, settlement, attempts_max, now), bulk=True, frees=frees
+            lambda c: job_queue.settle(c, job, settlement, attempts_max, now),
+            bulk=True,
+            frees=settlement.outcome is Outcome.WAIT,
         )
         self._access.wakeups.notify(settlement.delay_s)
         self._access.endings.ended(job.caller)

@@ -50,7 +50,7 @@ class SqliteMaintenance:
         return await self._access.readers.read_on_new_connection(lambda c: integrity_check.check(c, False))
 
     async def prune(self, *, keep_s: float) -> int:
-        return await retention.prune(self._access.freeing(), now=self._access.clock.now(), keep_s=keep_s)
+        return await retention.prune(self._access, now=self._access.clock.now(), keep_s=keep_s)
 
     async def verify(self, *, after: str, bytes_max: int) -> Verified:
         if after.startswith(MESSAGES):

@@ -16,7 +16,7 @@ from . import job_relocation, rows
 from .chunks import copy_chunks, repartition_chunks
 from .job_queue import enqueue
 from .rows import DIRECTORY, Row
-from .transaction import WriteTx, existing
+from .transaction import WriteTx, existing, required
 
 REPARTITION_INLINE_MAX = 100
 """Chunks re-indexed inside the move's own transaction (about 10 ms); a job does the rest in batches."""
@@ -28,23 +28,13 @@ COPY_CHUNKS_MAX = 5_000
 def move(tx: WriteTx, op: Move) -> None:
     """See ``commit.Move``."""
     rows.check_no_hidden_peers(tx.caller, op.source)
-    found = existing(tx, op.source)
-    if found is None:
-        raise rows.missing(op.source)
+    found = required(tx, op.source)
     there = existing(tx, op.to)
     if there is not None and there.kind == DIRECTORY and found.kind != DIRECTORY:
         raise Invalid(
             f"{op.to} is a directory", remedy="name the file's new address itself", details={"uri": str(op.to)}
         )
-    if there is not None:
-        raise Conflict(
-            f"Already exists: {op.to}",
-            remedy="choose another target",
-            code="ALREADY_EXISTS",
-            details={"resource": str(op.to), "type": "file"},
-        )
-    if op.to.under(op.source):
-        raise Invalid(f"{op.to} lies inside {op.source}", remedy="choose a target outside it")
+    _check_target(op, there)
     parent = tx.directory(op.to.parent)
     seq = tx.log("move", found.id, op.to, detail={"from": str(op.source), "parent": parent, "name": op.to.name})
     tx.c.execute("UPDATE node SET parent = ?, name = ?, seq = ? WHERE id = ?", (parent, op.to.name, seq, found.id))
@@ -58,6 +48,18 @@ def move(tx: WriteTx, op: Move) -> None:
         if repartition(tx, outside_partition(tx.c, found.id, partition_id, most), most) >= most:
             enqueue(tx, RepartitionPayload(found.id).job(f"reown:{found.id}"))
     tx.result.updated.append(op.to)
+
+
+def _check_target(op: Move | Copy, there: Row | None) -> None:
+    if there is not None:
+        raise Conflict(
+            f"Already exists: {op.to}",
+            remedy="choose another target",
+            code="ALREADY_EXISTS",
+            details={"resource": str(op.to), "type": "file"},
+        )
+    if op.to.under(op.source):
+        raise Invalid(f"{op.to} lies inside {op.source}", remedy="choose a target outside it")
 
 
 def repartition(tx: WriteTx, nodes: Sequence[int], chunks_max: int) -> int:
@@ -126,20 +128,10 @@ def contains_messages(tx: WriteTx, top: int) -> bool:
 def copy(tx: WriteTx, op: Copy) -> None:
     """See ``commit.Copy``."""
     rows.check_no_hidden_peers(tx.caller, op.source)
-    found = existing(tx, op.source)
-    if found is None:
-        raise rows.missing(op.source)
+    found = required(tx, op.source)
     if found.kind == DIRECTORY and not op.recursive:
         raise Conflict(f"{op.source} is a directory", remedy="copy it with recursive", code="FAILED_PRECONDITION")
-    if existing(tx, op.to) is not None:
-        raise Conflict(
-            f"Already exists: {op.to}",
-            remedy="choose another target",
-            code="ALREADY_EXISTS",
-            details={"resource": str(op.to), "type": "file"},
-        )
-    if op.to.under(op.source):
-        raise Invalid(f"{op.to} lies inside {op.source}", remedy="choose a target outside it")
+    _check_target(op, existing(tx, op.to))
     if exceeds_copy_limits(tx, found.id):
         raise Invalid(
             f"{op.source} holds too much to copy at once",

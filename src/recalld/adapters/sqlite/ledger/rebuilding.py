@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import apsw
@@ -90,7 +89,13 @@ class SqliteRebuilding:
     async def recreate(self, part: str) -> None:
         self._derived.rebuilding.add(part)
         if part in CATALOG:
-            await self._access.store.write(self._put_right(part), bulk=True, limit_s=None)
+            await self._access.store.write(
+                partial(remake_indexes, names=self._indexes)
+                if part == INDEXES
+                else partial(begin_salvage, table=TABLES[part]),
+                bulk=True,
+                limit_s=None,
+            )
             self._derived.rebuilding -= {INDEXES}
             log.warning("rebuilding damaged part", part=part, indexes=self._indexes)
             return
@@ -118,11 +123,6 @@ class SqliteRebuilding:
         self._derived.rebuilding.clear()
         self._derived.rebuilding.update(waiting)
         return bool(waiting - {CHUNKS, TIERS})  # there the rest is a job's
-
-    def _put_right(self, part: str) -> Callable[[apsw.Connection], None]:
-        if part == INDEXES:
-            return partial(remake_indexes, names=self._indexes)
-        return partial(begin_salvage, table=TABLES[part])
 
     def _next_stretch(self, c: apsw.Connection, part: str) -> Stretch:
         return next_stretch(self._access.readers.path, TABLES[part])

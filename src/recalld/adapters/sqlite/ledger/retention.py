@@ -32,15 +32,15 @@ async def prune(access: Access, *, now: float, keep_s: float) -> int:
     while (found := await access.scan(lambda c: background_queries.unreferenced_contents(c, now - keep_s, PRUNE_PAGE)))[
         0
     ]:
-        step = await access.write(partial(background_queries.drop_contents, found=found, now=now), bulk=True)
+        step = await access.free(partial(background_queries.drop_contents, found=found, now=now))
         if not step:
             break
         gone += step
-    while await access.write(lambda c: background_queries.drop_vectors(c, PRUNE_PAGE), bulk=True):
+    while await access.free(lambda c: background_queries.drop_vectors(c, PRUNE_PAGE)):
         pass
     ended, failed = now - TASK_RETENTION_S, now - FAILED_TASK_RETENTION_S
-    await access.write(lambda c: background_queries.drop_ended_tasks(c, ended, failed), bulk=True)
-    while await access.write(lambda c: llm_tier_queries.drop_cached_tiers(c, now - keep_s, PRUNE_PAGE), bulk=True):
+    await access.free(lambda c: background_queries.drop_ended_tasks(c, ended, failed))
+    while await access.free(lambda c: llm_tier_queries.drop_cached_tiers(c, now - keep_s, PRUNE_PAGE)):
         pass
     if await _reclaim(access, now):
         await access.store.rewrite_small()
@@ -52,9 +52,9 @@ async def _reclaim(access: Access, now: float) -> bool:
     """Merge dead entries out of the full text; False: there were none."""
     if not await access.read(lambda c: chunks.should_reclaim(c, now)):
         return False
-    more = await access.write(partial(chunks.reclaim, first=True, now=now), bulk=True)
+    more = await access.free(partial(chunks.reclaim, first=True, now=now))
     while more:
-        more = await access.write(partial(chunks.reclaim, first=False, now=now), bulk=True)
+        more = await access.free(partial(chunks.reclaim, first=False, now=now))
     return True
 
 
@@ -71,7 +71,7 @@ async def collect_garbage(access: Access) -> None:
             released, unknown = await access.read(partial(_classify, hashes=page))
             if released:
                 gone = await access.blobs.remove(released, older_than_s=ORPHAN_AGE_S)
-                await access.write(partial(_forget_released, hashes=gone), bulk=True)
+                await access.free(partial(_forget_released, hashes=gone))
             if unknown:
                 unknown_count += await _set_aside(access.blobs, unknown)
     if unknown_count:

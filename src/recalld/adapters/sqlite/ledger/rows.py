@@ -11,6 +11,7 @@ import orjson
 
 from recalld.adapters.sqlite.database.sql import fetch_one, node_at
 from recalld.domain.caller import Caller
+from recalld.domain.document import Tiers
 from recalld.domain.errors import Denied, NotFound
 from recalld.domain.node import Kind, Node
 from recalld.domain.uri import Uri
@@ -87,6 +88,12 @@ def load(c: apsw.Connection, node: int, uri: Uri) -> Node:
     if values is None:
         raise missing(uri)
     return node_from(values, uri)
+
+
+def tiers(c: apsw.Connection, node: int) -> Tiers | None:
+    """A node's L0 and L1, None if it has none."""
+    found = c.execute("SELECT abstract, overview, made_by FROM tier WHERE node = ?", (node,)).fetchone()
+    return Tiers(*found) if found else None
 
 
 _ABOVE = """

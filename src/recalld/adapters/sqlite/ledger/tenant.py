@@ -8,7 +8,18 @@ from typing import TypeVar
 import apsw
 
 from recalld.domain.caller import Caller
-from recalld.domain.commit import Commit, Receipt
+from recalld.domain.commit import (
+    Anchor,
+    Commit,
+    DropMember,
+    DropWork,
+    ForgetEntries,
+    MarkLeaving,
+    NewTask,
+    Receipt,
+    Remove,
+    UpdateTask,
+)
 from recalld.domain.document import Tiers
 from recalld.domain.job import Lane, Task
 from recalld.domain.node import Entry, Node
@@ -17,7 +28,7 @@ from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 from recalld.ports.ledger import SESSIONS_MAX, Commits, ReadTransaction
 
-from . import apply, freeing, index_coverage, job_queue, session_archives, sessions, tree_queries, vector_coverage
+from . import apply, index_coverage, job_queue, session_archives, sessions, tree_queries, vector_coverage
 from .access import Access
 
 
@@ -61,6 +72,9 @@ class SqliteReadTransaction:
 
 T = TypeVar("T")
 LISTED_BY_READERS_MAX = 2_000
+_FREE = (Remove, DropMember, DropWork, ForgetEntries, MarkLeaving)
+_BESIDE = (Anchor, NewTask, UpdateTask)
+"""What may come with them: some bytes."""
 
 
 class SqliteCommits:
@@ -73,7 +87,7 @@ class SqliteCommits:
     async def commit(self, commit: Commit, *, lane: Lane = Lane.INTERACTIVE) -> Receipt:
         access, at = self._access, self._access.clock.now()
         result = await access.write(
-            lambda c: apply.apply(c, self._caller, commit, at), bulk=lane is Lane.BULK, frees=freeing.frees(commit)
+            lambda c: apply.apply(c, self._caller, commit, at), bulk=lane is Lane.BULK, frees=_frees(commit)
         )
         if commit.done:
             access.endings.ended(self._caller)
@@ -86,6 +100,13 @@ class SqliteCommits:
         task = await self._access.write(lambda c: job_queue.cancel(c, self._caller, task_id, now))
         self._access.endings.ended(self._caller)
         return task
+
+
+def _frees(commit: Commit) -> bool:
+    """True for a commit that removes and writes nothing of size. On a full disk it may use the space that was set aside."""
+    return any(isinstance(op, _FREE) for op in commit.ops) and all(
+        isinstance(op, (*_FREE, *_BESIDE)) for op in commit.ops
+    )
 
 
 class SqliteTenant:

@@ -36,7 +36,6 @@ class CommitResult:
     messages_seen: int = 0
     session: Session | None = None
     archive: int = 0
-    archived: int = 0
     jobs_changed: bool = False
 
 
@@ -140,6 +139,14 @@ class WriteTx:
         """Invalidate the caches of these partitions."""
         for partition_id in set(partitions):
             self.c.execute("UPDATE owner SET epoch = epoch + 1 WHERE id = ?", (partition_id,))
+
+
+def required(tx: WriteTx, uri: Uri) -> Row:
+    """The living node at an address. Raises ``NotFound``."""
+    found = existing(tx, uri)
+    if found is None:
+        raise rows.missing(uri)
+    return found
 
 
 def existing(tx: WriteTx, uri: Uri) -> Row | None:

@@ -76,17 +76,17 @@ async def purge(access: Access, nodes_max: int) -> int:
     """See ``ports.maintenance.Cleanup.purge``: what is to do is looked up by a reader, and done in slices by the writer."""
     found = await access.read(lambda c: next_uncleaned(c, nodes_max))
     if found is None:
-        return await access.write(lambda c: erase(c, min(nodes_max, NODES_PER_SLICE)), bulk=True)
+        return await access.free(lambda c: erase(c, min(nodes_max, NODES_PER_SLICE)))
     for some, last in slices(found.nodes, nodes_max):
-        if not await access.write(partial(clean, found=found, nodes=some, last=last), bulk=True):
+        if not await access.free(partial(clean, found=found, nodes=some, last=last)):
             break
     return max(len(found.nodes), 1)
 
 
 async def erase_expired(access: Access, removed_before: float) -> None:
     """Delete what was removed before then, in slices."""
-    await access.write(lambda c: expire(c, removed_before), bulk=True)
-    while await access.write(lambda c: erase(c, NODES_PER_SLICE), bulk=True):
+    await access.free(lambda c: expire(c, removed_before))
+    while await access.free(lambda c: erase(c, NODES_PER_SLICE)):
         pass
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from recalld.adapters.sqlite.database.append_streams import append_version
 from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.domain.commit import COUNTED_MAX, Anchor, MakeDir, PutFile, Remove, SetChunks, SetTiers, WriteMode
-from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.uri import Uri
 from recalld.rules.sidecar import pin
@@ -58,16 +57,11 @@ def make_dir(tx: WriteTx, op: MakeDir) -> None:
     if op.source:
         tx.c.execute("UPDATE node SET source = ? WHERE id = ?", (json.dumps(op.source), node))
     if op.abstract:
-        tx.set_tier(node, 1, pin(0, op.abstract, _tiers(tx, node)))
+        tx.set_tier(node, 1, pin(0, op.abstract, rows.tiers(tx.c, node)))
         _mark_parent_stale(tx, node, op.uri)
     tx.result.created += [] if found else [op.uri]
     if not op.exist_ok:
         tx.result.nodes.append(rows.load(tx.c, node, op.uri))
-
-
-def _tiers(tx: WriteTx, node: int) -> Tiers | None:
-    found = tx.c.execute("SELECT abstract, overview, made_by FROM tier WHERE node = ?", (node,)).fetchone()
-    return Tiers(*found) if found else None
 
 
 def anchor(tx: WriteTx, op: Anchor) -> None:
@@ -239,7 +233,7 @@ def set_tiers(tx: WriteTx, op: SetTiers) -> None:
     if read is None:
         return
     found, path = read
-    before = _tiers(tx, op.node_id)
+    before = rows.tiers(tx.c, op.node_id)
     if op.checked and op.own != before:
         tx.result.stale += 1
         return

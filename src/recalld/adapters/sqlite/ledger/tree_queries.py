@@ -123,9 +123,7 @@ def content(c: apsw.Connection, node: Node) -> bytes | None:
 
 
 def tiers(c: apsw.Connection, caller: Caller, uri: Uri) -> Tiers | None:
-    node = stat(c, caller, uri)
-    found = c.execute("SELECT abstract, overview, made_by FROM tier WHERE node = ?", (node.id,)).fetchone()
-    return Tiers(*found) if found else None
+    return rows.tiers(c, stat(c, caller, uri).id)
 
 
 def size(c: apsw.Connection, caller: Caller, uri: Uri) -> int:
