@@ -25,7 +25,7 @@ class Stepping(Access):
     """Waits for its turn before every read and write."""
 
     def __init__(self, access: Access, turn: Turn) -> None:
-        self.__dict__.update(vars(access.freeing()))
+        self.__dict__.update(vars(access))
         self._turn = turn
 
     async def read(self, work: Callable[[apsw.Connection], T]) -> T:

@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Any, Unpack
 
 from recalld.domain.caller import Caller
-from recalld.domain.hit import Answer
-from recalld.domain.query import Query
+from recalld.domain.query import Answer, Query
 from recalld.domain.results import ContextBlock
 from recalld.ports.bundle import PrimaryPorts
 from recalld.rules.search_request import SearchOptions, parse_query

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recalld.domain.errors import Invalid
-from recalld.domain.hit import Answer
+from recalld.domain.query import Answer
 from recalld.domain.skill import (
     DeletedSkill,
     Finding,

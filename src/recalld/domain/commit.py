@@ -359,6 +359,7 @@ class Receipt:
     messages_seen: int = 0
     session: Session | None = None
     archive: int = 0
+    archived_messages: int = 0
 
 
 COUNTED_MAX = 10_000  # entries of one removal that the writer counts at most

@@ -11,9 +11,9 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Receipt, WriteMode
 from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.histogram import Histogram
-from recalld.domain.hit import Answer, Hit, Source
 from recalld.domain.job import QueueCount
 from recalld.domain.node import ContextType, Entry, Kind, Node
+from recalld.domain.query import Answer, Hit, Source
 from recalld.domain.results import (
     Added,
     ContextBlock,

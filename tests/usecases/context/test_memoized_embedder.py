@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from recalld.domain.errors import Busy, Upstream
-from recalld.usecases.context.memoized_embedder import MemoizedEmbedder
+from recalld.usecases.context.gather import MemoizedEmbedder
 
 
 class Model:

@@ -10,9 +10,8 @@ import pytest
 
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
 from recalld.domain.errors import Busy, NotFound, Upstream
-from recalld.domain.hit import Answer
 from recalld.domain.policy import Deadlines
-from recalld.domain.query import Query
+from recalld.domain.query import Answer, Query
 from recalld.usecases.find import find as finding
 from recalld.usecases.find.search import search
 from recalld.usecases.find.session_expansion import RECENT_MAX, expand_with_session

@@ -17,10 +17,9 @@ from recalld.app.build import StageTimes
 from recalld.domain.caller import Caller
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Busy, Denied, Invalid, Upstream
-from recalld.domain.hit import Answer
 from recalld.domain.node import ContextType
 from recalld.domain.policy import Deadlines
-from recalld.domain.query import Query
+from recalld.domain.query import Answer, Query
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import no_linger
 from recalld.ports.maintenance import DerivedState

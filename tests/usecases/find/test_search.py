@@ -9,9 +9,8 @@ from dataclasses import replace
 import pytest
 
 from recalld.domain.errors import Upstream
-from recalld.domain.hit import Answer
 from recalld.domain.policy import Deadlines
-from recalld.domain.query import Query
+from recalld.domain.query import Answer, Query
 from recalld.usecases.find.search import RERANKED_MAX, search
 from tests.harness import Harness
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from textwrap import indent
 
 from recalld.domain.errors import Invalid, RecalldError
-from recalld.domain.hit import Answer
 from recalld.domain.node import Node
+from recalld.domain.query import Answer
 from recalld.domain.uri import Uri
 from recalld.rules.context import ALL_CATEGORIES
 from recalld.rules.search_request import SearchOptions

@@ -18,8 +18,7 @@ from recalld.rules.memory_overview import memory_overview
 from recalld.rules.recall_markup import render
 from recalld.rules.tier_packing import highest_tier, pack
 
-from .gather import EXTRA_MAX, SCORE_MIN, Gathered, gather, searches
-from .request import ContextRequest, check
+from .gather import EXTRA_MAX, SCORE_MIN, ContextRequest, Gathered, check, gather, searches
 from .session_history import SessionHistory, read_history, record_recall
 
 FULL_BYTES_MAX = 65_536

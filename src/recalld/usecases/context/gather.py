@@ -1,23 +1,116 @@
-"""Finds the candidates of a block: one search per category, and one over all peers."""
+"""Gathers candidates for a context: what is searched for, and what is found with one embedding a text."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Busy, Invalid, Upstream
-from recalld.domain.hit import Hit
-from recalld.domain.query import Query
+from recalld.domain.query import Hit, Query
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
+from recalld.ports.embedder import Embedder
 from recalld.rules.address import SIDECARS, session_of
-from recalld.rules.context import MEMORIES, OTHER, PENALTIES, Candidate, category, is_profile, origin, targets_of
-from recalld.rules.search_request import parse_query
+from recalld.rules.context import (
+    MEMORIES,
+    OTHER,
+    PENALTIES,
+    Candidate,
+    category,
+    check_detail,
+    is_profile,
+    origin,
+    targets_of,
+)
+from recalld.rules.search_request import SearchOptions, parse_query
+from recalld.rules.tier_packing import TIERS
 from recalld.usecases.find.find import find
 
-from .memoized_embedder import MemoizedEmbedder
-from .request import ContextRequest
+LIMIT_MAX = 1_000
+TOKENS_MAX = 32_000
+TURNS_MAX = 100
+BULLETS_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ContextRequest:
+    """The fields of mode=context.
+
+    ``quotas``: by category, None = the purpose's or a flat search of ``limit``; ``detail`` pins tiers by category;
+    ``score_min``: None = the default cut; ``dedup_turns``: entries recalled for the session within that many turns are left
+    out; ``rewrite``: off, on or auto; ``narrow``: further search parameters.
+    """
+
+    query: str
+    session_id: str = ""
+    query_expansion: bool = True
+    max_tokens: int = 1_600
+    quotas: Mapping[str, int] | None = None
+    purpose: str = ""
+    detail: Mapping[str, str] | None = None
+    limit: int = 10
+    score_min: float | None = None
+    exclude: tuple[Uri, ...] = ()
+    all_peers: bool = True
+    penalties: Mapping[str, float] | None = None
+    dedup_turns: int = 0
+    rewrite: str = "off"
+    rewrite_max_bullets: int = 6
+    narrow: SearchOptions = field(default_factory=lambda: SearchOptions())
+
+
+def check(request: ContextRequest) -> None:
+    """Check ranges and enumerations. Raises ``Invalid`` naming the field."""
+    check_detail(request.detail or {}, TIERS)
+    bounds = {
+        "max_tokens": (request.max_tokens, 1, TOKENS_MAX),
+        "limit": (request.limit, 1, LIMIT_MAX),
+        "dedup_turns": (request.dedup_turns, 0, TURNS_MAX),
+        "rewrite_max_bullets": (request.rewrite_max_bullets, 1, BULLETS_MAX),
+    }
+    for name, (value, low, high) in bounds.items():
+        if not low <= value <= high:
+            raise Invalid(f"{name} {value} is out of range", remedy=f"{low} to {high}", details={"field": name})
+    if request.rewrite not in {"off", "on", "auto"}:
+        raise Invalid(
+            f"rewrite {request.rewrite[:40]!r} is unknown", remedy="off, on or auto", details={"field": "rewrite"}
+        )
+
+
+class MemoizedEmbedder:
+    """Caches the vectors of ``inner`` for one block, including failures: a text that failed or timed out is not retried."""
+
+    def __init__(self, inner: Embedder) -> None:
+        self._inner = inner
+        self._vectors: dict[str, NDArray[np.float32] | None] = {}
+        self._lock = asyncio.Lock()
+        self.name = inner.name
+        self.width = inner.width
+        self.fingerprint = inner.fingerprint
+        self.batch_max = inner.batch_max
+        self.floor = inner.floor
+        self.ceiling = inner.ceiling
+
+    async def embed(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
+        """See ``ports.embedder.Embedder``; one text a call. Raises ``Upstream`` if the first call failed."""
+        (text,) = texts
+        async with self._lock:
+            if text not in self._vectors:
+                self._vectors[text] = None  # stays None if this call is cancelled
+                self._vectors[text] = await self._inner.embed(texts, query=query)
+            vector = self._vectors[text]
+        if vector is None:
+            raise Upstream("the embedder did not answer for this question", remedy="recall goes on by words alone")
+        return vector
+
+    async def close(self) -> None:
+        """Nothing: the embedder belongs to the engine."""
+
 
 SCORE_MIN = 0.1
 OVERFETCH = 4

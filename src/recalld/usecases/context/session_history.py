@@ -14,7 +14,7 @@ from recalld.ports.ledger import Commits, ReadTransaction, Transactions
 from recalld.rules.query_expansion import expanded_queries
 from recalld.rules.recall_log import RecallLog, log_of
 
-from .request import ContextRequest
+from .gather import ContextRequest
 
 READ_WITHIN_S = 5.0
 WRITE_WITHIN_S = 1.0

@@ -6,8 +6,7 @@ import asyncio
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Busy, Corrupt, Upstream
-from recalld.domain.hit import Answer, Hit, Stage
-from recalld.domain.query import Query
+from recalld.domain.query import Answer, Hit, Query, Stage
 from recalld.ports.bundle import Ports
 from recalld.ports.embedder import Embedder
 from recalld.ports.index import CandidateRows, Ids, SearchView

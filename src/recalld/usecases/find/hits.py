@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recalld.domain.hit import Hit, Source
+from recalld.domain.query import Hit, Source
 from recalld.domain.uri import Uri
 from recalld.ports.index import CandidateRows, HitRecord, Ids
 from recalld.rules.address import SIDECARS

@@ -8,8 +8,7 @@ from dataclasses import replace
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Busy, Invalid, Upstream
-from recalld.domain.hit import Answer, Hit
-from recalld.domain.query import Query
+from recalld.domain.query import Answer, Hit, Query
 from recalld.ports.bundle import Ports
 from recalld.ports.reranker import Reranker
 from recalld.rules.ranking_params import CUT

@@ -10,8 +10,8 @@ from typing import Any
 from recalld.domain.caller import Caller
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Invalid, NotFound
-from recalld.domain.hit import Hit
 from recalld.domain.node import Entry, Node
+from recalld.domain.query import Hit
 from recalld.domain.skill import SKILL_FILE, Skill, SkillDetails, SkillFacts, SkillHit
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports

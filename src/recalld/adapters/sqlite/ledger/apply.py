@@ -102,4 +102,5 @@ def receipt(result: CommitResult) -> Receipt:
         result.messages_seen,
         result.session,
         result.archive,
+        result.archived,
     )

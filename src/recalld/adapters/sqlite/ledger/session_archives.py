@@ -52,7 +52,7 @@ def archive_messages(tx: WriteTx, op: ArchiveMessages) -> None:
     tx.log("archive", node, uri, detail={"number": number, "messages": count, "last_ordinal": op.last_ordinal})
     new_task(tx, NewTask(op.task_id, op.task_type, op.session_id, {"archive": number}))
     enqueue(tx, op.job)
-    tx.result.archive = number
+    tx.result.archive, tx.result.archived = number, count
 
 
 def finish_archive(tx: WriteTx, op: FinishArchive) -> None:

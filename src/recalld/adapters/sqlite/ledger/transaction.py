@@ -36,6 +36,7 @@ class CommitResult:
     messages_seen: int = 0
     session: Session | None = None
     archive: int = 0
+    archived: int = 0
     jobs_changed: bool = False
 
 
