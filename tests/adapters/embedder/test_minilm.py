@@ -34,6 +34,18 @@ async def test_a_vector_does_not_depend_on_its_batch() -> None:
     assert np.allclose(together, alone, atol=1e-5)
 
 
+@pytest.mark.parametrize("tokens", [2, 513])
+def test_a_limit_beyond_the_models_is_refused(tokens: int) -> None:
+    with pytest.raises(Invalid, match="512"):
+        MinilmEmbedder(MinilmSettings(input_tokens_max=tokens))
+
+
+async def test_the_longest_limit_is_taken() -> None:
+    embedder = MinilmEmbedder(MinilmSettings(input_tokens_max=512, onnxruntime=False))
+    assert (await embedder.embed(["word " * 600])).any()
+    await embedder.close()
+
+
 async def test_weights_of_another_version_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(minilm, "WEIGHTS_SHA256", "0" * 64)
     embedder = MinilmEmbedder(MinilmSettings())

