@@ -98,8 +98,7 @@ def ports_of(builder: IndexBuilder, embedder: Any) -> Any:
     clock = SimpleNamespace(monotonic=time.perf_counter)
     return SimpleNamespace(
         index=SqliteSearchIndex(builder, builder.pool),
-        embedder=embedder,
-        former=None,
+        embedders=() if embedder is None else (embedder,),
         deadlines=Deadlines(embed_s=60),
         reranker=None,
         compute=builder.pool,
@@ -126,8 +125,8 @@ async def gather(bench: Bench) -> list[tuple[Any, Any, Any, Any]]:
         for q in scope.queries:
             query = Query(q.text[:10_000], targets=targets, limit=100)
             end = asyncio.get_running_loop().time() + 60
-            async with embedding_query(query.text, ports.embedder, ports, end=end) as embedding:
-                recall = Recall(plan(query), await ports.index.open(caller, query), ports.embedder, ports)
+            async with embedding_query(query.text, ports, end=end) as embedding:
+                recall = Recall(plan(query), await ports.index.open(caller, query), ports)
                 table, evidence = await recall.run(embedding, linger_s=0.0, end=end, join_end=end)
             gathered.append((q, scope.id, table.rows, evidence))
     return gathered

@@ -52,15 +52,15 @@ class SearchHarness:
     async def matches(self, text: str, caller: Caller = ANA, *, around: int = 0, **filters: Any) -> CandidateTable:
         """The candidates for the words of a text."""
         view, terms = await self.open(caller, **filters), query_terms(text)
-        return await view.candidates(await view.lexical(terms, terms), {}, around=around)
+        return await view.candidates(await view.lexical(terms, terms), None, around=around)
 
     async def near(
         self, vector: np.ndarray, caller: Caller = ANA, *, model: str = "m", limit: int = 5, **filters: Any
     ) -> CandidateTable:
         """The candidates for a vector."""
         view = await self.open(caller, **filters)
-        await view.load_vectors(model)
-        return await view.candidates(None, {model: await view.dense(model, vector, limit=limit)}, around=0)
+        await view.load_vectors([model])
+        return await view.candidates(None, await view.dense({model: vector}, limit=limit), around=0)
 
     def append(self, user: str, *texts: str, session: str = "s1") -> list[int]:
         """Append messages to a session, as many chunks; returns the ids of these."""

@@ -1,18 +1,16 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from recalld.adapters.sqlite.ledger import background_queries, chunks, move_copy, trash
-from recalld.adapters.sqlite.search.index import SqliteSearchIndex
-from recalld.domain.caller import Caller, Role
+from recalld.domain.caller import Caller
 from recalld.domain.commit import Copy, Embedded, MakeDir, Move, PutVectors, Remove, SetTiers
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Closed, Conflict, Invalid
 from recalld.domain.job import NewJob
-from recalld.domain.query import Query
 from recalld.domain.results import VectorCount
-from recalld.domain.uri import Uri
-from recalld.infra.thread_pool import Pool
 from tests.contract.ledger_harness import ANA, BEN, TIERS, LedgerHarness, append, at, chunk, open_harness, put, sound
 
 SHARED = Caller("acme", "")
@@ -28,9 +26,14 @@ def vectors(fingerprint: str, ids: list[int]) -> PutVectors:
     return PutVectors(fingerprint, tuple(Embedded(i, VECTOR) for i in ids))
 
 
+async def configure(harness: LedgerHarness, *fingerprints: str) -> None:
+    models = [SimpleNamespace(name=each.upper(), fingerprint=each, width=WIDTH) for each in fingerprints]
+    await harness.ledger.maintenance.configure_models(models)
+
+
 # ------------------------------------------------------------------ embedding
 async def test_new_chunks_wait_for_the_wanted_model_with_their_words(harness: LedgerHarness) -> None:
-    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
+    await configure(harness, "m1")
     await harness.do(put("resources/a.md", "one two", chunks=(chunk("one"), chunk("two", start=4))))
     rows = await harness.ledger.backlog.unembedded(SHARED, fingerprint="m1", limit=9)
     assert [r.text for r in rows] == ["two", "one"]
@@ -45,7 +48,7 @@ async def test_nothing_waits_when_no_model_is_wanted(harness: LedgerHarness) -> 
 
 
 async def test_messages_wait_newest_first(harness: LedgerHarness) -> None:
-    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
+    await configure(harness, "m1")
     await harness.do(append("s", "a", "b"))
     ids = await waiting(harness, tree=ANA)
     assert ids == sorted(ids, reverse=True)
@@ -53,138 +56,120 @@ async def test_messages_wait_newest_first(harness: LedgerHarness) -> None:
 
 
 async def test_another_model_needs_all_vectors_that_it_lacks(harness: LedgerHarness) -> None:
-    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
+    await configure(harness, "m1")
     await harness.do(put("resources/a.md"), put("resources/b.md"))
     both = await waiting(harness)
     await harness.do(vectors("m1", both))
-    await harness.ledger.maintenance.set_wanted_model("m2", WIDTH)
+    await configure(harness, "m2")
     assert sorted(await waiting(harness, "m2")) == sorted(both)
-    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
+    await configure(harness, "m1")
     assert await waiting(harness) == []
-    await harness.ledger.maintenance.set_wanted_model("", 0)
+    await configure(harness)
     await harness.do(put("resources/c.md"))
     assert await waiting(harness) == []
 
 
 async def test_vectors_of_a_model_no_longer_wanted_end_no_waiting(harness: LedgerHarness) -> None:
-    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
+    await configure(harness, "m1")
     await harness.do(put("resources/a.md"))
     ids = await waiting(harness)
-    await harness.ledger.maintenance.set_wanted_model("m2", WIDTH)
+    await configure(harness, "m2")
     await harness.do(vectors("m1", ids))
     assert await waiting(harness, "m2") == ids
 
 
-async def serving(harness: LedgerHarness) -> list[str]:
-    return [fingerprint for (fingerprint,) in await harness.rows("SELECT value FROM meta WHERE key = 'serving_model'")]
-
-
-async def test_the_former_model_serves_until_the_wanted_one_has_all_its_vectors(harness: LedgerHarness) -> None:
-    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
+async def test_every_configured_model_needs_vectors_of_its_own(harness: LedgerHarness) -> None:
+    await configure(harness, "m1", "m2")
     await harness.do(put("resources/a.md"), put("resources/b.md"))
-    assert await serving(harness) == ["m1"]
-    first, second = await waiting(harness)
-    await harness.do(vectors("m1", [first, second]))
-    await harness.ledger.maintenance.set_wanted_model("m2", WIDTH)
-    await harness.do(vectors("m2", [first]))
-    assert await serving(harness) == ["m1"]
-    await harness.do(vectors("m2", [second]))
-    assert await serving(harness) == ["m2"]
-    await harness.do(put("resources/c.md"))
-    assert await serving(harness) == ["m2"]
+    both = await waiting(harness)
+    await harness.do(vectors("m1", both))
+    assert (await waiting(harness), await waiting(harness, "m2")) == ([], both)
+    await harness.do(vectors("m2", both[:1]))
+    assert await waiting(harness, "m2") == both[1:]
+    assert (await harness.ledger.stats.usage()).embedded == (VectorCount(2, 2, {}, "M1"), VectorCount(1, 2, {}, "M2"))
 
 
-async def test_a_model_takes_over_under_constant_traffic(harness: LedgerHarness) -> None:
-    """What comes after it was wanted does not count, and what was there is embedded beside what goes on coming."""
-    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
+async def test_a_model_added_needs_its_vectors_and_the_first_ones_stay(harness: LedgerHarness) -> None:
+    await configure(harness, "m1")
+    await harness.do(put("resources/a.md"))
+    ids = await waiting(harness)
+    await harness.do(vectors("m1", ids))
+    await configure(harness, "m1", "m2")
+    assert (await waiting(harness), await waiting(harness, "m2")) == ([], ids)
+
+
+async def test_what_came_first_is_embedded_beside_a_steady_stream(harness: LedgerHarness) -> None:
+    await configure(harness, "m1")
     await harness.do(*(put(f"resources/{n}.md", f"text {n}") for n in range(20)))
-    await harness.do(vectors("m1", await waiting(harness)))
-    await harness.ledger.maintenance.set_wanted_model("m2", WIDTH)
+    first = set(await waiting(harness))
     for step in range(40):
         await harness.do(*(put(f"resources/new/{step}-{n}.md", f"new {step} {n}") for n in range(4)))
-        todo = await harness.ledger.backlog.unembedded(Caller("acme", ""), fingerprint="m2", limit=4)
+        todo = await harness.ledger.backlog.unembedded(Caller("acme", ""), fingerprint="m1", limit=4)
         assert len({chunk.id for chunk in todo}) == 4
-        await harness.do(vectors("m2", [chunk.id for chunk in todo]))
-        if await serving(harness) == ["m2"]:
+        await harness.do(vectors("m1", [chunk.id for chunk in todo]))
+        first -= {chunk.id for chunk in todo}
+        if not first:
             break
-    assert await serving(harness) == ["m2"]
+    assert not first
 
 
-async def test_each_space_changes_over_by_itself(harness: LedgerHarness) -> None:
-    index = SqliteSearchIndex(harness.ledger.access.readers, Pool("vectors", running_max=1, waiting_max=1))
-    root = Caller("acme", "ana", role=Role.ROOT)
-
-    async def serves(*users: str) -> str:
-        targets = tuple(Uri(("user", user)) for user in users)
-        searched = await index.open(root, Query("", targets)) if users else index
-        return "".join(await searched.models())
-
-    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
-    await harness.do(append("s", "m1"))
-    await harness.do(append("t", "m1"), caller=BEN)
-    everything = [row[0] for row in await harness.rows("SELECT id FROM chunk ORDER BY id")]
-    await harness.do(vectors("m1", everything))
-    await harness.ledger.maintenance.set_wanted_model("m2", WIDTH)
-    assert (await serves("ana"), await serves("ben"), await serves()) == ("m1", "m1", "m1")
-    await harness.do(vectors("m2", everything[:1]))
-    await harness.do(append("s", "m2"))
-    assert (await serves("ana"), await serves("ben"), await serves("ana", "ben"), await serves()) == (
-        "m2", "m1", "m1", "m1",
-    )  # fmt: skip
-    await harness.do(vectors("m2", everything[1:]))
-    assert (await serves("ana", "ben"), await serves()) == ("m2", "m2")
+async def test_partitions_that_lack_vectors_are_listed(harness: LedgerHarness) -> None:
+    await configure(harness, "m1", "m2")
+    await harness.do(append("s", "one"))
+    await harness.do(append("t", "two"), caller=BEN)
+    await harness.do(vectors("m1", await waiting(harness, tree=ANA) + await waiting(harness, tree=BEN)))
+    await harness.do(vectors("m2", await waiting(harness, "m2", tree=BEN)))
+    assert [tree.user for tree in await harness.ledger.backlog.unembedded_partitions()] == ["ana"]
 
 
-async def test_while_models_change_over_only_the_wanted_ones_vectors_count(harness: LedgerHarness) -> None:
-    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
+async def test_only_configured_models_vectors_count(harness: LedgerHarness) -> None:
+    await configure(harness, "m1")
     await harness.do(*(put(f"resources/{n}.md", f"text {n}") for n in range(3)))
     ids = await waiting(harness)
     await harness.do(vectors("m1", ids))
-    assert (await harness.ledger.stats.usage()).embedded == VectorCount(3, 3)
-    await harness.ledger.maintenance.set_wanted_model("m2", WIDTH)
-    while await harness.ledger.access.write(lambda c: background_queries.list_unembedded(c, 100)):
-        pass
+    assert (await harness.ledger.stats.usage()).embedded == (VectorCount(3, 3, {}, "M1"),)
+    await configure(harness, "m2")
     refused = Embedded(ids[1], bytes(2 * WIDTH), "content_filter")
     await harness.do(PutVectors("m2", (Embedded(ids[0], VECTOR), refused)))
-    assert (await harness.ledger.stats.usage()).embedded == VectorCount(1, 3, {"content_filter": 1})
+    assert (await harness.ledger.stats.usage()).embedded == (VectorCount(1, 3, {"content_filter": 1}, "M2"),)
     assert (await harness.ledger.stats.usage()).vectors == 5
 
 
 async def test_a_caller_counts_own_and_shared_vectors_only(harness: LedgerHarness) -> None:
-    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
+    await configure(harness, "m1")
     await harness.do(put("resources/a.md"))
     await harness.do(append("s", "one", "two"))
     await harness.do(append("t", "three"), caller=BEN)
     await harness.do(vectors("m1", await waiting(harness, tree=ANA)))
-    assert await harness.ledger.tenant(ANA).vectors() == VectorCount(2, 3)
-    assert await harness.ledger.tenant(BEN).vectors() == VectorCount(0, 2)
+    assert await harness.ledger.tenant(ANA).vectors() == (VectorCount(2, 3, {}, "M1"),)
+    assert await harness.ledger.tenant(BEN).vectors() == (VectorCount(0, 2, {}, "M1"),)
 
 
 async def test_vectors_of_models_out_of_use_are_dropped(harness: LedgerHarness) -> None:
-    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
+    await configure(harness, "m1")
     await harness.do(put("resources/a.md"))
     ids = await waiting(harness)
     await harness.do(vectors("m1", ids))
-    await harness.ledger.maintenance.set_wanted_model("m2", WIDTH)
+    await configure(harness)
     await harness.ledger.maintenance.prune(keep_s=0)
     assert (await harness.ledger.stats.usage()).vectors == 1
-    await harness.do(vectors("m2", ids))
+    await configure(harness, "m2")
     await harness.ledger.maintenance.prune(keep_s=0)
-    assert (await harness.ledger.stats.usage()).vectors == 1
+    assert (await harness.ledger.stats.usage()).vectors == 0
 
 
 async def test_a_list_begun_and_interrupted_is_finished_at_the_next_start(harness: LedgerHarness) -> None:
     await harness.do(put("resources/a.md"), put("resources/b.md"))
-    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
+    await configure(harness, "m1")
     # As it stands when the process dies between naming the model and the first page of the list.
     await harness.force("DELETE FROM unembedded")
-    await harness.force("INSERT OR REPLACE INTO meta VALUES ('listed_to', 0)")
-    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
+    await harness.force("UPDATE model SET listed_to = 0")
+    await configure(harness, "m1")
     assert len(await waiting(harness)) == 2
 
 
 async def test_vectors_of_chunks_that_have_gone_are_skipped(harness: LedgerHarness) -> None:
-    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
+    await configure(harness, "m1")
     await harness.do(put("resources/a.md", "one"))
     ids = await waiting(harness)
     await harness.do(put("resources/a.md", "two"))
@@ -194,7 +179,7 @@ async def test_vectors_of_chunks_that_have_gone_are_skipped(harness: LedgerHarne
 
 
 async def test_vectors_of_another_width_are_not_stored(harness: LedgerHarness) -> None:
-    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
+    await configure(harness, "m1")
     await harness.do(put("resources/a.md"))
     ids = await waiting(harness)
     with pytest.raises(Invalid, match="3 numbers, not 4"):
@@ -203,7 +188,7 @@ async def test_vectors_of_another_width_are_not_stored(harness: LedgerHarness) -
 
 
 async def test_a_move_between_owners_takes_vectors_and_waiting_along(harness: LedgerHarness) -> None:
-    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
+    await configure(harness, "m1")
     await harness.do(put("resources/d/a.md", "one"), put("resources/d/b.md", "two"))
     first, second = await waiting(harness)
     await harness.do(vectors("m1", [first]))

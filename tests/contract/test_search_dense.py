@@ -39,15 +39,13 @@ async def test_models_are_never_mixed(harness: SearchHarness) -> None:
     assert cosines(await harness.near(unit(1)[0], model="new"), "new") == {}
 
 
-async def test_several_models_give_a_cosine_each() -> None:
-    harness, rows = SearchHarness(), unit(6)
+async def test_several_models_give_a_cosine_each(harness: SearchHarness) -> None:
+    rows = unit(6)
     ids = harness.embed(rows[:3], model="one")
     harness.builder.vectors("two", 16, dict(zip(ids[:2], rows[3:5], strict=True)))
     view = await harness.open()
-    for model in ("one", "two"):
-        await view.load_vectors(model)
-    dense = {model: await view.dense(model, rows[0], limit=5) for model in ("one", "two")}
-    table = await view.candidates(None, dense, around=0)
+    await view.load_vectors(["one", "two"])
+    table = await view.candidates(None, await view.dense(dict.fromkeys(("one", "two"), rows[0]), limit=5), around=0)
     assert np.allclose(list(cosines(table, "one").values()), rows[:3] @ rows[0], atol=2e-3)
     assert np.allclose(list(cosines(table, "two").values()), rows[3:5] @ rows[0], atol=2e-3)
     assert np.isnan(table.cosines["two"].scores[2])
@@ -80,8 +78,36 @@ async def test_a_chunk_without_a_vector_has_no_cosine() -> None:
     assert np.isnan(table.cosines["m"].scores).tolist() == [False, False, False, True]
 
 
-async def test_without_a_model_none_serves(harness: SearchHarness) -> None:
-    assert await harness.index.models() == await (await harness.open()).models() == ()
+async def test_each_model_compares_its_own_query_vector(harness: SearchHarness) -> None:
+    rows = unit(6)
+    ids = harness.embed(rows[:3], model="one")
+    harness.builder.vectors("two", 16, dict(zip(ids, rows[3:], strict=True)))
+    view = await harness.open()
+    await view.load_vectors(["one", "two"])
+    table = await view.candidates(None, await view.dense({"one": rows[0], "two": rows[5]}, limit=5), around=0)
+    assert [max(found, key=found.__getitem__) for found in (cosines(table, "one"), cosines(table, "two"))] == [
+        ids[0],
+        ids[2],
+    ]
+
+
+async def test_a_loaded_model_without_a_query_vector_has_no_part(harness: SearchHarness) -> None:
+    rows = unit(3)
+    ids = harness.embed(rows, model="one")
+    harness.builder.vectors("two", 16, dict(zip(ids, rows, strict=True)))
+    view = await harness.open()
+    await view.load_vectors(["one", "two"])
+    table = await view.candidates(None, await view.dense({"one": rows[0]}, limit=5), around=0)
+    assert (list(cosines(table, "one")), list(table.cosines)) == (ids, ["one"])
+
+
+async def test_a_large_scope_gives_the_nearest_of_every_model() -> None:
+    harness, rows = SearchHarness(full_rows_max=0), unit(8)
+    mine, theirs = harness.embed(rows[:4], model="one"), harness.embed(rows[4:], model="two")
+    view = await harness.open()
+    await view.load_vectors(["one", "two"])
+    table = await view.candidates(None, await view.dense({"one": rows[0], "two": rows[4]}, limit=1), around=0)
+    assert {mine[0], theirs[0]} <= set(table.rows.ids.tolist())
 
 
 async def test_a_large_partition_is_searched_by_candidates_that_are_rescored() -> None:
@@ -89,11 +115,11 @@ async def test_a_large_partition_is_searched_by_candidates_that_are_rescored() -
     ids = np.array(harness.embed(rows))
     hits = 0
     view = await harness.open()
-    await view.load_vectors("m")
+    await view.load_vectors(["m"])
     for k in range(20):
-        matches = await view.dense("m", rows[k], limit=10)
+        matches = await view.dense({"m": rows[k]}, limit=10)
         assert not matches.exact
-        table = await view.candidates(None, {"m": matches}, around=0)
+        table = await view.candidates(None, matches, around=0)
         assert len(table.rows.ids) == 10
         hits += len(np.intersect1d(ids[np.argsort(-(rows @ rows[k]))[:10]], table.rows.ids))
     assert hits >= 0.98 * 200

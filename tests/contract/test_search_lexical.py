@@ -48,7 +48,7 @@ async def test_a_view_finds_what_was_there_when_it_was_opened(harness: SearchHar
     ids = harness.append("ana", "red one")
     view = await harness.open()
     harness.append("ana", "red two")
-    table = await view.candidates(await view.lexical(("red",), ()), {}, around=0)
+    table = await view.candidates(await view.lexical(("red",), ()), None, around=0)
     assert list(postings(table)) == table.rows.ids.tolist() == ids
     assert (view.size, (await harness.open()).seq > view.seq) == (1, True)
 

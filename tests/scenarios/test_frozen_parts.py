@@ -72,7 +72,14 @@ async def finds(http: httpx.AsyncClient, route: str = "find") -> tuple[list[str]
 
 async def test_the_querys_embedding(tmp_path: Path) -> None:
     async with provider() as fake:
-        embedder = {"provider": "openai", "base_url": fake.url, "model": "m", "dimensions": WIDTH, "timeout_s": 0.2}
+        embedder = {
+            "provider": "openai",
+            "base_url": fake.url,
+            "model": "m",
+            "dimensions": WIDTH,
+            "static": False,
+            "timeout_s": 0.2,
+        }
         async with client_at(tmp_path, embedder=embedder) as http:
             fake.fault = "hang"
             assert await finds(http) == ([HERON], "embedder")

@@ -23,7 +23,15 @@ FAULTS = ["hang", "trickle", "reset", "garbage", "dimensions", "huge", "401", "4
 
 
 def behind(fake: Provider, **more: Any) -> dict[str, Any]:
-    return {"provider": "openai", "base_url": fake.url, "model": "m", "dimensions": WIDTH, "timeout_s": 5.0, **more}
+    return {
+        "provider": "openai",
+        "base_url": fake.url,
+        "model": "m",
+        "dimensions": WIDTH,
+        "static": False,
+        "timeout_s": 5.0,
+        **more,
+    }
 
 
 async def wrote(harness: Harness) -> None:

@@ -39,6 +39,8 @@ from .usage import UsageMeter
 COMPUTE_RUNNING_MAX = 2
 BULK_DEADLINE_S = 120.0
 """A batch of documents may take this long to be embedded by a provider."""
+STATIC = "static"
+"""The embedder beside every other one: its vectors cost next to nothing."""
 UPLOADS = "uploads"
 """Below the data folder: what was sent and not yet imported."""
 COMPUTE_WAITING_MAX = 256
@@ -61,14 +63,9 @@ async def open_ports(config: Config) -> AsyncIterator[PrimaryPorts]:
         )
         stack.push_async_callback(ledger.close)
         ports = _ports(config, stack, ledger, ledger.jobs, ledger.cleanup)
-        await ledger.maintenance.set_wanted_model(
-            ports.embedder.fingerprint if ports.embedder else "", ports.embedder.width if ports.embedder else 0
-        )
-        former = _former(await ports.index.models(), ports.embedder)
-        if former is not None:
-            stack.push_async_callback(former.close)
+        await ledger.maintenance.configure_models(ports.embedders)
         await ledger.rebuilding.rebuild()  # completes what an earlier start did not finish, and names it
-        yield _primary(replace(ports, former=former, derived=ledger.access.derived), ledger)
+        yield _primary(replace(ports, derived=ledger.access.derived), ledger)
 
 
 @asynccontextmanager
@@ -103,9 +100,9 @@ def _ports(config: Config, stack: AsyncExitStack, ledger: SqliteLedger, jobs: Jo
     # Of its own: what an import computes is no neighbour for a search.
     looking = Pool("vectors", running_max=VECTORS_RUNNING_MAX, waiting_max=VECTORS_WAITING_MAX, allow_all_cpus=True)
     stack.callback(looking.close)
-    embedder, reranker = _embedder(config), _reranker(config)
+    embedders, reranker = _embedders(config), _reranker(config)
     model, writer = _model(config)
-    for closing in (embedder, reranker, model, writer):
+    for closing in (*embedders, reranker, model, writer):
         if closing is not None:
             stack.push_async_callback(closing.close)
     registry = SqliteRegistry(readers, SystemClock())
@@ -120,7 +117,7 @@ def _ports(config: Config, stack: AsyncExitStack, ledger: SqliteLedger, jobs: Jo
         history=SqliteHistory(readers, blobs),
         blobs=blobs,
         index=SqliteSearchIndex(readers, looking),
-        embedder=embedder,
+        embedders=embedders,
         reranker=reranker,
         model=model,
         parser=ParserSet(p.make(p.settings()) for p in load_all("parser")),
@@ -130,7 +127,7 @@ def _ports(config: Config, stack: AsyncExitStack, ledger: SqliteLedger, jobs: Jo
         clock=SystemClock(),
         stages=StageTimes(),
         uploads=config.folder / UPLOADS,
-        linger_s=embedder.linger_s if isinstance(embedder, ResilientEmbedder) else no_linger,
+        linger_s=next((each.linger_s for each in embedders if isinstance(each, ResilientEmbedder)), no_linger),
         session_policy=_session_policy(config),
         deadlines=Deadlines(config.embedder.timeout_s, config.reranker.timeout_s),
         strict_filters=config.search.strict_filters,
@@ -141,7 +138,7 @@ def _ports(config: Config, stack: AsyncExitStack, ledger: SqliteLedger, jobs: Jo
             config.model.tokens_per_import_max,
             config.model.calls_per_import_max,
         ),
-        days={part.name: part.meter.policy for part in (embedder, reranker) if isinstance(part, METERED)},
+        days={part.name: part.meter.policy for part in (*embedders, reranker) if isinstance(part, METERED)},
     )
 
 
@@ -156,15 +153,19 @@ def _session_policy(config: Config) -> SessionPolicy:
     )
 
 
-def _embedder(config: Config) -> Embedder | None:
+def _embedders(config: Config) -> tuple[Embedder, ...]:
+    """The static model, whose vectors come first, and the configured one beside it."""
     section = config.embedder
+    plugin = load("embedder", section.provider)
     embedder: Embedder | None = make("embedder", section.provider, section.options())
-    if embedder is None or not load("embedder", section.provider).remote:
-        return embedder
-    client, meter = _around("embedder", embedder.name, "question", section)
-    return ResilientEmbedder(
-        embedder, client, meter, SystemClock(), deadline_s=section.timeout_s, bulk_deadline_s=BULK_DEADLINE_S
-    )
+    if embedder is None:
+        return ()
+    if plugin.remote:
+        client, meter = _around("embedder", embedder.name, "question", section)
+        embedder = ResilientEmbedder(
+            embedder, client, meter, SystemClock(), deadline_s=section.timeout_s, bulk_deadline_s=BULK_DEADLINE_S
+        )
+    return (embedder,) if plugin.instant or not section.static else (make("embedder", STATIC, {}), embedder)
 
 
 def _reranker(config: Config) -> Reranker | None:
@@ -197,15 +198,6 @@ def _model(config: Config) -> tuple[Model, Writer | None]:
         calls_max=config.worker.concurrent_model_calls_max,
     )
     return make("model", "extractive", {}), resilient
-
-
-def _former(serving: tuple[str, ...], wanted: Embedder | None) -> Embedder | None:
-    """The model that answers while the wanted one's vectors are being made, if it is one that needs no settings."""
-    if wanted is None or not serving or wanted.fingerprint in serving:
-        return None
-    local = [p for p in load_all("embedder") if not p.remote]
-    known: list[Embedder | None] = [p.make(p.settings()) for p in local]
-    return next((e for e in known if e is not None and e.fingerprint in serving), None)
 
 
 class StageTimes:

@@ -173,7 +173,12 @@ class EmbedderConfig(_PluginConfig):
     provider: str = Field(
         "static", description="static, minilm, e5, none (lexical only), openai, cohere, voyage, jina, gemini"
     )
-    timeout_s: float = Field(0.5, gt=0, description="limit of a query embedding; after it the search is lexical only")
+    static: bool = Field(
+        True, description="embed with the model static as well: its vectors come first and vote beside the provider's"
+    )
+    timeout_s: float = Field(
+        0.5, gt=0, description="limit of a query embedding; after it the search goes on without it"
+    )
     tokens_per_day_max: int = Field(20_000_000, ge=0, description="per UTC day, remote embedders only; 0 = no limit")
     calls_per_day_max: int = Field(100_000, ge=0, description="per UTC day, remote embedders only; 0 = no limit")
 

@@ -15,8 +15,10 @@ from recalld.domain.results import Readiness
 from recalld.infra.logs import get_logger
 from recalld.infra.watchdog import LoopLag, Watchdog
 from recalld.ports.bundle import PrimaryPorts
+from recalld.ports.embedder import Embedder
 from recalld.ports.maintenance import ProviderUsage, Usage
 from recalld.rules.breaker import Circuit
+from recalld.usecases.maintenance.embed import enqueue_missing
 from recalld.usecases.maintenance.enrich import take_up
 from recalld.usecases.maintenance.provider_budget import DAY, USED_UP
 from recalld.usecases.session.commit import enqueue_idle
@@ -95,8 +97,7 @@ class Housekeeping:
         self._worker: Watched | None = None
         self._maintenance = StoreMaintenance(ports)
         self._store = "initializing"
-        self._embedding = "initializing"
-        self._remote_embedder = isinstance(ports.embedder, ResilientEmbedder)
+        self._embedding: dict[str, str] = {}
         self._queues: list[QueueCount] = []
         self._usage: Usage | None = None
         self._provider_usage: tuple[ProviderUsage, ...] = ()
@@ -134,6 +135,7 @@ class Housekeeping:
             except RecalldError as failed:
                 log.warning("sweep postponed", error=str(failed))
             await self._maintenance.verify()
+            await _postponable("missing vectors", enqueue_missing(self._ports))
             await _postponable("language model work", take_up(self._ports))
 
     async def _probe(self) -> None:
@@ -147,7 +149,7 @@ class Housekeeping:
             await self._count()
         except RecalldError as failed:
             self._store = str(failed)
-        self._embedding = await self._embedding_state()
+        self._embedding = {each.name: await self._embedding_state(each) for each in self._ports.embedders}
         self._log_changes()
 
     def _log_changes(self) -> None:
@@ -162,7 +164,7 @@ class Housekeeping:
 
     async def _count(self) -> None:
         """Record the usage of queries, and read the day's usage of all processes."""
-        meters = [part.meter for part in (self._ports.embedder, self._ports.reranker) if isinstance(part, METERED)]
+        meters = [part.meter for part in (*self._ports.embedders, self._ports.reranker) if isinstance(part, METERED)]
         for meter in meters:
             if costs := meter.unrecorded():
                 await self._ports.ledger.tenant(NOBODY).commit(Commit(costs))
@@ -174,15 +176,16 @@ class Housekeeping:
         self._budget = budget_today(today, self._ports).state
         self._documents = embedding_today(today, self._ports)
 
-    async def _embedding_state(self) -> str:
-        embedder = self._ports.embedder
-        if embedder is None or isinstance(embedder, ResilientEmbedder):
-            return state_of(embedder)  # a provider is judged by its calls: a probe would cost
+    async def _embedding_state(self, embedder: Embedder) -> str:
+        if isinstance(embedder, ResilientEmbedder):
+            return OK  # a provider is judged by its calls: a probe would cost
         try:
             await embedder.embed(["ready?"], query=True)
+        except Busy:
+            return OK
         except RecalldError as failed:
             return str(failed)
-        return "ok"
+        return OK
 
     async def _sweep(self) -> None:
         await self._ports.maintenance.prune(keep_s=self._config.storage.history_retention_days * 86_400)
@@ -198,11 +201,20 @@ class Housekeeping:
             if path.is_file() and path.stat().st_mtime < before:
                 path.unlink(missing_ok=True)
 
-    def _embedding_now(self) -> str:
-        """Return the embedder's state for queries, which this process embeds, and for documents, which a worker may
-        embed."""
-        now = state_of(self._ports.embedder) if self._remote_embedder else self._embedding
-        return self._documents if now == OK else now
+    def _embedding_now(self, embedder: Embedder) -> str:
+        """Return an embedder's state for queries, which this process embeds."""
+        return (
+            state_of(embedder)
+            if isinstance(embedder, ResilientEmbedder)
+            else self._embedding.get(embedder.name, "initializing")
+        )
+
+    def _embedding_states(self) -> str:
+        """Return the worst state: of queries, and of documents, which a worker may embed."""
+        if not self._ports.embedders:
+            return NOT_CONFIGURED
+        states = map(self._embedding_now, self._ports.embedders)
+        return next((state for state in states if state != OK), self._documents)
 
     def _writer_state(self) -> str:
         """Return the language model's state from recorded usage, since a worker process calls it: the budget first,
@@ -212,9 +224,8 @@ class Housekeeping:
     def health_snapshot(self) -> HealthSnapshot:
         """Return the latest measurements."""
         ports = self._ports
-        models = [ModelHealth("embedder", ports.embedder.name if ports.embedder else "none", self._embedding)]
-        if ports.former is not None:
-            models.append(ModelHealth("former embedder", ports.former.name, "ok"))
+        models = [ModelHealth("embedder", each.name, self._embedding_now(each)) for each in ports.embedders]
+        models = models or [ModelHealth("embedder", "none", NOT_CONFIGURED)]
         models.append(
             ModelHealth("reranker", ports.reranker.name if ports.reranker else "none", state_of(ports.reranker))
         )
@@ -222,7 +233,7 @@ class Housekeeping:
         if ports.writer is not None:
             models.append(ModelHealth("writer", ports.writer.name, self._writer_state()))
         # A separate worker calls the language model itself.
-        own = (ports.embedder, ports.reranker, *(() if self._worker is not None else (ports.writer,)))
+        own = (*ports.embedders, ports.reranker, *(() if self._worker is not None else (ports.writer,)))
         return HealthSnapshot(
             readiness=self.readiness(),
             loop_lag=self._watchdog.lag(),
@@ -244,7 +255,7 @@ class Housekeeping:
         late = self._watchdog.lag().p99_s
         checks = {
             "store": self._store if self._store != "ok" or age < PROBE_OLD_S else f"no answer for {age:.0f} s",
-            "embedding": self._embedding_now(),
+            "embedding": self._embedding_states(),
             "reranker": state_of(self._ports.reranker),
             **({"model": self._writer_state()} if self._ports.writer is not None else {}),
             "worker": self._worker.state() if self._worker is not None else "ok",
@@ -253,7 +264,7 @@ class Housekeeping:
             "loop": "ok" if late < LOOP_LATE_S else f"late by {late * 1000:.0f} ms",
         }
         reasons = tuple(f"{part}: {state}" for part, state in checks.items() if state not in WELL)
-        vectors = self._usage.embedded if self._usage is not None and self._ports.embedder is not None else None
+        vectors = self._usage.embedded if self._usage is not None else ()
         return Readiness("degraded" if reasons else "ready", reasons, checks, vectors)
 
 

@@ -56,9 +56,9 @@ class StatsOperations(Operations):
         size = (await self._ports.index.open(self.caller, query)).size if query.limit else 0
         return size, query.ignored
 
-    async def vectors(self) -> VectorCount | None:
-        """Count the chunks of the caller's and the account's trees that have a vector; None without an embedder."""
-        return await self._ports.ledger.tenant(self.caller).vectors() if self._ports.embedder is not None else None
+    async def vectors(self) -> tuple[VectorCount, ...]:
+        """Count the chunks of the caller's and the account's trees that have a vector, by configured model."""
+        return await self._ports.ledger.tenant(self.caller).vectors()
 
     async def usage(self, days: int) -> ProviderCosts:
         """Return what calls to providers cost in the last days, today included.

@@ -9,15 +9,13 @@ from pathlib import Path
 
 from recalld.adapters.sqlite.database import connection, data_dir, reserve
 from recalld.adapters.sqlite.ledger.ledger import FILE_NAME
-from recalld.domain.commit import Commit
 from recalld.domain.errors import Busy, Corrupt, NotFound, Upstream
-from recalld.domain.job import Lane
 from recalld.domain.results import DiskSpace
 from recalld.infra import file_permissions
 from recalld.infra.logs import get_logger
 from recalld.ports.bundle import Ports, PrimaryPorts
 from recalld.ports.maintenance import CATALOG, INDEXES, LEXICON, STORE, VECTORS, Maintenance, Rebuildable
-from recalld.usecases.tree.prepare import EMBED
+from recalld.usecases.maintenance.embed import enqueue_missing
 
 REBUILD_S = 8.0
 """Time of rebuilding per round; the next round continues."""
@@ -73,7 +71,7 @@ class StoreMaintenance:
             while await rebuilding.rebuild() and self._ports.clock.monotonic() < until:
                 pass
             if before and VECTORS not in derived.rebuilding:
-                await embed_all(self._ports)
+                await enqueue_missing(self._ports)
             self._failed.clear()
         except (Busy, Upstream) as late:
             log.info("rebuild postponed", error=str(late))
@@ -166,7 +164,7 @@ async def _check_derived(ports: Ports, rebuilding: Rebuildable, repair: bool) ->
         while await rebuilding.rebuild():
             pass
         if VECTORS in damaged:
-            await embed_all(ports)
+            await enqueue_missing(ports)
     return found
 
 
@@ -179,12 +177,6 @@ async def _check_contents(maintenance: Maintenance) -> list[str]:
         after = done.after
         if not after:
             return found
-
-
-async def embed_all(ports: Ports) -> None:
-    """Enqueue the jobs that recompute every vector."""
-    for tree in await ports.backlog.partitions():
-        await ports.ledger.tenant(tree).commit(Commit(jobs=(EMBED,)), lane=Lane.BULK)
 
 
 def check_there(data: Path) -> None:

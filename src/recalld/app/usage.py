@@ -82,8 +82,8 @@ def budget_today(today: list[ProviderUsage], ports: Ports) -> Budget:
 
 def embedding_today(today: list[ProviderUsage], ports: Ports) -> str:
     """Return the state of the last batch of documents: ok, or the embedder's error."""
-    name = ports.embedder.name if ports.embedder is not None else ""
-    last = max((s for s in today if s.provider == name and s.operation == "embed"), key=lambda s: s.at, default=None)
+    names = {embedder.name for embedder in ports.embedders}
+    last = max((s for s in today if s.provider in names and s.operation == "embed"), key=lambda s: s.at, default=None)
     return last.error or OK if last is not None and ports.clock.now() - last.at < ERROR_AGE_MAX_S else OK
 
 

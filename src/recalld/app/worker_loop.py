@@ -35,7 +35,8 @@ log = get_logger("recalld.worker")
 async def work(ports: Ports, *, name: str, lease_s: float, jobs_max: int = 2, waiting_max: int = 2) -> None:
     """Run jobs until cancelled; running jobs are then released without losing an attempt.
 
-    At most ``jobs_max`` bulk jobs run at once, and ``waiting_max`` interactive ones, which mostly wait for a model.
+    At most ``jobs_max`` bulk jobs run at once, ``waiting_max`` interactive ones, which mostly wait for a model, and one background
+    job, which is leased only while a bulk job could be.
     """
     try:
         await _work(ports, name, lease_s, {Lane.BULK: jobs_max, Lane.INTERACTIVE: waiting_max})
@@ -65,14 +66,16 @@ async def _work(ports: Ports, name: str, lease_s: float, most: Mapping[Lane, int
                 lanes.pop(job_id, None)
             for lane in (Lane.INTERACTIVE, Lane.BULK):
                 free = most[lane] - sum(held is lane for held in lanes.values())
-                for job in await _lease(ports, name, free, lease_s, lane) if free > 0 else ():
-                    lanes[job.id] = lane
+                with_background = lane is Lane.BULK and Lane.BACKGROUND not in lanes.values()
+                wanted = (lane, Lane.BACKGROUND) if with_background else (lane,)
+                for job in await _lease(ports, name, free, lease_s, wanted) if free > 0 else ():
+                    lanes[job.id] = job.lane
                     running[job.id] = group.create_task(run_job(job, ports))
 
 
-async def _lease(ports: Ports, name: str, free: int, lease_s: float, lane: Lane) -> list[StoredJob]:
+async def _lease(ports: Ports, name: str, free: int, lease_s: float, lanes: tuple[Lane, ...]) -> list[StoredJob]:
     try:
-        return await ports.jobs.lease(worker=name, jobs_max=free, lease_s=lease_s, lanes=(lane,))
+        return await ports.jobs.lease(worker=name, jobs_max=free, lease_s=lease_s, lanes=lanes)
     except (Busy, Upstream) as late:
         # A saturated writer or a full disk: the next wake-up tries again, running jobs continue.
         log.info("lease failed", error=str(late))

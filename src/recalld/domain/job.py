@@ -16,10 +16,11 @@ P = TypeVar("P")
 
 
 class Lane(StrEnum):
-    """Who goes first: what somebody waits for, then what nobody waits for."""
+    """Who goes first: what somebody waits for, what nobody waits for, and what may take hours and gives way to both."""
 
     INTERACTIVE = "interactive"
     BULK = "bulk"
+    BACKGROUND = "background"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +203,11 @@ class TiersPayload(JobPayload, frozen=True):
 
 
 class EmbedPayload(JobPayload, frozen=True):
-    """Embed the user's chunks that lack a vector."""
+    """Embed the user's chunks that lack a vector of a model. ``model``: its place in the configuration, from 0."""
 
     KIND = "embed"
+
+    model: int = 0
 
 
 class EnrichPayload(JobPayload, frozen=True):

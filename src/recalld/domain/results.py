@@ -173,12 +173,13 @@ class SessionContext:
 
 @dataclass(frozen=True, slots=True)
 class VectorCount:
-    """Chunks with a vector of the configured model (``made``), and all chunks (``wanted``). ``refused``: chunks without
-    one since the embedder refused their text, by reason."""
+    """Chunks with a vector of a configured model (``made``), and all chunks (``wanted``). ``refused``: chunks without one
+    since the embedder refused their text, by reason; ``model``: the embedder's name."""
 
     made: int
     wanted: int
     refused: Mapping[str, int] = field(default_factory=dict)
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +199,8 @@ class Readiness:
     state: str
     reasons: tuple[str, ...]
     checks: dict[str, str] = field(default_factory=dict)
-    vectors: VectorCount | None = None
-    """At the last count; None: no embedder, or not counted yet."""
+    vectors: tuple[VectorCount, ...] = ()
+    """By model, at the last count; (): no embedder, or not counted yet."""
 
 
 @dataclass(frozen=True, slots=True)

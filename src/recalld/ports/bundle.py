@@ -34,14 +34,13 @@ def no_linger(text: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What use cases may use. ``embedder`` None: recall is lexical by choice; ``reranker`` None: fused order by choice.
-
-    ``former``: the model whose vectors serve until those of ``embedder`` are complete (None: there is no such model here).
+    """What use cases may use. ``embedders``: each has a vote in a search, the first one's vectors come first; (): recall is
+    lexical by choice. ``reranker`` None: fused order by choice.
 
     ``linger_s(query)``: how long index lookups may wait to be batched while the query is being embedded.
 
     ``model`` answers at once and costs nothing; ``writer``: the language model that betters its words later (None: there is
-    none), within ``costs``. ``days``: what embedder and reranker may cost, by name, where they answer over a
+    none), within ``costs``. ``days``: what embedders and reranker may cost, by name, where they answer over a
     network and what they are sent is counted.
 
     ``turns``: whose turn it is to change a thing that several want to change at once.
@@ -62,7 +61,7 @@ class Ports:
     history: History
     blobs: Blobs
     index: SearchIndex
-    embedder: Embedder | None
+    embedders: tuple[Embedder, ...]
     reranker: Reranker | None
     model: Model
     parser: Parser
@@ -72,7 +71,6 @@ class Ports:
     clock: Clock
     stages: Stages
     uploads: Path = Path("uploads")
-    former: Embedder | None = None
     linger_s: Callable[[str], float] = no_linger
     deadlines: Deadlines = Deadlines()
     strict_filters: bool = False

@@ -56,8 +56,8 @@ class LexicalMatches:
 
 @dataclass(frozen=True, slots=True)
 class DenseMatches:
-    """What a vector matched in a scope. ``exact``: every vector of the scope was compared, not only the nearest ones of an
-    approximate search. ``token``: opaque, for ``candidates``."""
+    """What the vectors of a query matched in a scope. ``exact``: every vector of the scope was compared, not only the nearest ones
+    of an approximate search. ``token``: opaque, for ``candidates``."""
 
     exact: bool
     token: object
@@ -128,13 +128,6 @@ class SearchView(Protocol):
     def size(self) -> int:
         """Number of chunks in scope."""
 
-    async def models(self) -> tuple[str, ...]:
-        """Return the fingerprints of the models whose vectors are to be searched here, () = no model was ever set.
-
-        The configured model serves once the backfill is complete, i.e. all chunks that existed when it was configured have
-        its vectors; until then the previous one serves. Later chunks do not change it back.
-        """
-
     async def lexical(self, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
         """Match the terms of ``rules/tokens``. ``phrase``: the query's terms in order, () = no phrase search.
 
@@ -142,23 +135,22 @@ class SearchView(Protocol):
         terms are that common, the two rarest select.
         """
 
-    async def load_vectors(self, model: str, *, linger_s: float = 0.0) -> None:
-        """Make ready for ``dense``, while the query is being embedded: load vectors of this model that were stored meanwhile.
-
-        ``linger_s``: how long the call may wait to be batched with others.
+    async def load_vectors(self, models: Sequence[str], *, linger_s: float = 0.0) -> None:
+        """Make ready for ``dense``, while the query is being embedded: load vectors of these models (fingerprints) that were stored
+        meanwhile. ``linger_s``: how long the call may wait to be batched with others.
         """
 
-    async def dense(self, model: str, vector: Scores, *, limit: int) -> DenseMatches:
-        """Compare the vectors of a loaded model with ``vector`` (float32, unit length).
+    async def dense(self, vectors: Mapping[str, Scores], *, limit: int) -> DenseMatches:
+        """Compare the vectors of loaded models with the query's (by model; float32, unit length).
 
-        Exact over a scope that is scored in full; otherwise the ``limit`` nearest. Vectors of other models are never
-        compared.
+        Exact over a scope that is scored in full; otherwise the ``limit`` nearest of each model. Vectors of different models
+        are never compared.
         """
 
     async def candidates(
-        self, lexical: LexicalMatches | None, dense: Mapping[str, DenseMatches], *, around: int
+        self, lexical: LexicalMatches | None, dense: DenseMatches | None, *, around: int
     ) -> CandidateTable:
-        """Return the rows to rank, with the evidence of these matches of this view (``dense``: by model).
+        """Return the rows to rank, with the evidence of these matches of this view.
 
         All rows of a small scope. Of a larger one the best matches, with up to ``around`` chunks before and after each in
         its group. Chunks outside the scope are never included.
@@ -182,6 +174,3 @@ class SearchIndex(Protocol):
         A missing target gives an empty scope. ``linger_s``: how long the call may wait to be batched with others. Raises
         ``Denied`` and ``Invalid`` for filters.
         """
-
-    async def models(self) -> tuple[str, ...]:
-        """Return the models to be searched as long as no partition has completed the backfill of another."""

@@ -32,8 +32,8 @@ class JobQueue(Protocol):
 
     async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[Lane] = ()) -> list[StoredJob]:
         """Take jobs that may run now: interactive lane first, then fairly by user, oldest first; never two jobs of one
-        key at once. Counts the attempt. A job beyond its attempt ceiling is declared dead instead. ``lanes``: only these
-        (() = all)."""
+        key at once, and at most one of the background lane. Counts the attempt. A job beyond its attempt ceiling is
+        declared dead instead. ``lanes``: only these (() = all)."""
 
     async def heartbeat(self, *, worker: str, job_ids: Sequence[int], lease_s: float) -> list[int]:
         """Renew leases; returns the ids still leased (the others were cancelled or lost)."""

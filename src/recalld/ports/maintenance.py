@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -88,7 +89,7 @@ class Usage:
     store_id: str
     files: FileSizes | None = None
     partitions: dict[str, int] = field(default_factory=dict)
-    embedded: VectorCount = VectorCount(0, 0)
+    embedded: tuple[VectorCount, ...] = ()
 
 
 class Stats(Protocol):
@@ -145,8 +146,8 @@ class IndexCoverage(Protocol):
         """Whether what lies at and below ``uri`` (200,000 nodes of it) is in the index, with the ``first`` records that
         are not. Raises ``NotFound``."""
 
-    async def vectors(self) -> VectorCount:
-        """How many pieces of the caller's own and the account's shared partition have a vector."""
+    async def vectors(self) -> tuple[VectorCount, ...]:
+        """How many chunks of the caller's own and the account's shared partition have a vector, by configured model."""
 
 
 class Backlog(Protocol):
@@ -173,6 +174,12 @@ class Backlog(Protocol):
 
     async def unembedded(self, caller: Caller, *, fingerprint: str, limit: int) -> list[ChunkRow]:
         """Chunks without a vector of this model, newest messages first, with their texts."""
+
+    async def unembedded_partitions(self) -> list[Caller]:
+        """The partitions with a chunk that lacks the vector of a configured model."""
+
+    async def has_other_work(self) -> bool:
+        """Return True if a job that goes before background work runs or is due, of any caller."""
 
     async def unindexed(self, caller: Caller, uri: Uri, *, after: int, limit: int) -> list[Node]:
         """Files and messages at and below ``uri`` without a chunk of their text, or with a part of them alone, with
@@ -208,12 +215,20 @@ class Verified:
     after: str
 
 
+class VectorModel(Protocol):
+    """What identifies the vectors of a model: see ``ports.embedder.Embedder``."""
+
+    name: str
+    width: int
+    fingerprint: str
+
+
 class Maintenance(Protocol):
     """What keeps a store sound."""
 
-    async def set_wanted_model(self, fingerprint: str, width: int) -> None:
-        """Name the model whose vectors every chunk needs ("" = none). If that is another one than before, all chunks are
-        listed as unembedded, but for those that have its vector already."""
+    async def configure_models(self, models: Sequence[VectorModel]) -> None:
+        """Name the models whose vectors every chunk needs, in order (() = none). For a model that was not named before, all
+        chunks are listed as unembedded, but for those that have its vector already."""
 
     async def probe(self) -> float:
         """One real write and read; returns seconds taken. Raises ``Upstream`` or ``Busy``."""

@@ -20,7 +20,8 @@ class Plugin:
     a type whose keyword arguments are the keys users may set, unknown ones refused; ``make``: settings to adapter, cheap
     and without I/O (models and connections open when first used). ``extra``: the install extra it needs ("" = none).
     ``remote``: it answers over a network, so it stands behind a guard (``app/resilient_client``);
-    a remote model is a ``ports.model.Writer``, a local one a ``Model``.
+    a remote model is a ``ports.model.Writer``, a local one a ``Model``. ``instant``: an embedder whose vectors cost so little
+    that none needs to stand in for it.
     """
 
     kind: str
@@ -29,3 +30,4 @@ class Plugin:
     make: Callable[[Any], Any]
     extra: str = ""
     remote: bool = False
+    instant: bool = False

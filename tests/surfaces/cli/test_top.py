@@ -19,9 +19,10 @@ recalld_event_loop_stalls_total 2
 recalld_jobs{kind="embed",state="pending"} 3
 recalld_http_requests_queued{class="recall"} 4
 recalld_provider_circuit_state{provider="embedder openai:m",state="open"} 1
-recalld_vectors 32
+recalld_vectors{model="static"} 2028
+recalld_vectors{model="e5"} 32
 recalld_vectors_expected 2028
-recalld_vectors_rejected{reason="content_filter"} 1
+recalld_vectors_rejected{model="e5",reason="content_filter"} 1
 """
 
 
@@ -59,7 +60,7 @@ def test_everything_that_needs_attention_is_shown() -> None:
     assert shown["queued"] == {"recall": 4}
     assert shown["search_stage_ms"] == {"rank": 2.1}
     assert shown["providers"] == {"embedder openai:m": "open"}
-    assert shown["vectors"] == {"made": 32, "wanted": 2028, "refused": {"content_filter": 1}}
+    assert shown["vectors"] == {"made": 32, "wanted": 2028, "refused": {"content_filter": 1}, "model": "e5"}
     assert view(parse(HEAD), parse(reading(9, 0, 0)), 1.0) is not None
 
 
@@ -83,7 +84,7 @@ def test_a_server_without_an_embedder_shows_no_vectors() -> None:
 def test_the_screen_counts_vectors() -> None:
     console = Console(record=True, width=120, file=StringIO())
     console.print(view(parse(HEAD), parse(HEAD), 1.0))
-    assert "vectors: 32 of 2,028, 1 text refused by the provider (content_filter)" in console.export_text()
+    assert "vectors: 32 of 2,028 (e5), 1 text refused by the provider (content_filter)" in console.export_text()
 
 
 def test_an_answer_that_is_not_metrics_is_an_error() -> None:

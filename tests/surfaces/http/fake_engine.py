@@ -303,8 +303,8 @@ class FakeWorkspace(Fake):
 
 
 class FakeStats(Fake):
-    async def vectors(self) -> VectorCount | None:
-        return VectorCount(5, 7, {"content_filter": 1})
+    async def vectors(self) -> tuple[VectorCount, ...]:
+        return VectorCount(7, 7, {}, "static"), VectorCount(5, 7, {"content_filter": 1}, "e5")
 
 
 class FakeEngine(FakeWorkspace):

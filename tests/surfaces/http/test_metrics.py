@@ -90,10 +90,10 @@ async def test_engine_metrics_are_the_last_snapshot(fresh: Application, engine: 
 async def test_vectors_are_counted_where_there_is_an_embedder(fresh: Application, engine: FakeEngine) -> None:
     async with client_of(fresh) as http:
         assert "recalld_vectors" not in (await http.get("/metrics")).text
-        engine.state_of_health = Readiness("ready", (), {}, VectorCount(32, 2_028, {"content_filter": 1}))
+        engine.state_of_health = Readiness("ready", (), {}, (VectorCount(32, 2_028, {"content_filter": 1}, "e5"),))
         found = samples((await http.get("/metrics")).text)
-    assert (found["recalld_vectors{}"], found["recalld_vectors_expected{}"]) == (32, 2_028)
-    assert found['recalld_vectors_rejected{reason="content_filter"}'] == 1
+    assert (found['recalld_vectors{model="e5"}'], found["recalld_vectors_expected{}"]) == (32, 2_028)
+    assert found['recalld_vectors_rejected{model="e5",reason="content_filter"}'] == 1
 
 
 async def test_metrics_are_served_before_the_store_is_open(fresh: Application) -> None:
@@ -135,7 +135,7 @@ async def test_names_follow_the_conventions_of_prometheus(fresh: Application) ->
 
 
 async def test_every_metric_is_in_the_documents(fresh: Application, engine: FakeEngine) -> None:
-    engine.state_of_health = Readiness("ready", (), {}, VectorCount(32, 2_028, {"content_filter": 1}))
+    engine.state_of_health = Readiness("ready", (), {}, (VectorCount(32, 2_028, {"content_filter": 1}, "e5"),))
     async with client_of(fresh) as http:
         text = (await http.get("/metrics")).text
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}

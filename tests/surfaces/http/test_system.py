@@ -35,9 +35,11 @@ async def test_ready_tells_what_is_degraded_and_still_is_ready(http: httpx.Async
 
 
 async def test_ready_tells_how_many_vectors_there_are(http: httpx.AsyncClient, engine: FakeEngine) -> None:
-    engine.state_of_health = Readiness("ready", (), {"store": "ok"}, VectorCount(32, 2_028, {"content_filter": 1}))
+    engine.state_of_health = Readiness(
+        "ready", (), {"store": "ok"}, (VectorCount(32, 2_028, {"content_filter": 1}, "e5"),)
+    )
     vectors = (await http.get("/ready")).json()["vectors"]
-    assert vectors == {"made": 32, "wanted": 2_028, "refused": {"content_filter": 1}}
+    assert vectors == {"made": 32, "wanted": 2_028, "refused": {"content_filter": 1}, "model": "e5"}
 
 
 async def test_waiting_answers_the_queues(http: httpx.AsyncClient, engine: FakeEngine) -> None:
@@ -52,5 +54,5 @@ async def test_waiting_answers_the_queues(http: httpx.AsyncClient, engine: FakeE
 async def test_counting(http: httpx.AsyncClient) -> None:
     assert (await http.get("/api/v1/debug/vector/count")).json()["result"] == {
         "count": 7,
-        "vectors": {"made": 5, "wanted": 7, "refused": {"content_filter": 1}},
+        "vectors": {"made": 5, "wanted": 7, "refused": {"content_filter": 1}, "model": "e5"},
     }

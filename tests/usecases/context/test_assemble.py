@@ -283,10 +283,10 @@ async def test_a_wish_that_cannot_be_is_refused_by_its_name(
 
 async def test_the_question_is_embedded_once_for_all_scopes(dense_harness: Harness) -> None:
     await stocked(dense_harness)
-    embedder = dense_harness.ports.embedder
+    (embedder,) = dense_harness.ports.embedders
     assert embedder is not None
     counting = Counting(embedder)
-    ports = replace(dense_harness.ports, embedder=counting)
+    ports = replace(dense_harness.ports, embedders=(counting,))
     await assemble(ContextRequest("oolong tea", purpose="coding"), Caller(), ports, deadline_s=5)
     assert counting.calls == 1
 

@@ -54,7 +54,7 @@ async def test_a_part_that_is_late_or_full_is_done_without(harness: SearchHarnes
         case "compute":
             ports.compute = Like(ports.compute, run=trouble)
         case "embedder":
-            ports.embedder = Like(ports.embedder, embed=trouble)
+            ports.embedders = (Like(harness.embedder, embed=trouble),)
         case _:
             ports.index = with_views(ports.index, **{part: trouble})
     answer = await find_within_deadline(harness)
@@ -90,12 +90,17 @@ async def test_a_failing_scope_raises_in_time(harness: SearchHarness, method: st
         await find_within_deadline(harness)
 
 
-async def test_the_serving_model_is_read_within_the_deadline(harness: SearchHarness) -> None:
-    harness.ports.former = harness.ports.embedder
-    for trouble in (never, full):
-        harness.ports.index = with_views(harness.ports.index, models=trouble)
-        answer = await find_within_deadline(harness)
-        assert (len(answer.hits), answer.degraded) == (10, ("vectors",))
+@pytest.mark.parametrize("trouble", [never, full])
+async def test_a_second_model_that_is_late_or_full_leaves_the_first_ones_vote(
+    harness: SearchHarness, trouble: Any
+) -> None:
+    alone = await find_within_deadline(harness)
+    other = Like(HashEmbedder(HashSettings(32)), embed=trouble)
+    harness.ports.embedders = (harness.embedder, other)
+    harness.ports.deadlines = Deadlines(embed_s=DEADLINE_S / 4)
+    answer = await find_within_deadline(harness)
+    assert [hit.features for hit in answer.hits] == [hit.features for hit in alone.hits]
+    assert (alone.degraded, answer.degraded) == ((), ("embedder",))
 
 
 async def test_a_reranker_does_not_lengthen_it(harness: SearchHarness) -> None:

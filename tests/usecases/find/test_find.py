@@ -52,7 +52,7 @@ class SearchHarness:
     def __post_init__(self) -> None:
         self.ports: Any = SimpleNamespace(
             index=SqliteSearchIndex(self.builder, self.builder.pool, **self.options),
-            embedder=self.embedder, former=None, linger_s=no_linger, reranker=None, deadlines=Deadlines(),
+            embedders=(self.embedder,) if self.embedder else (), linger_s=no_linger, reranker=None, deadlines=Deadlines(),
             compute=self.builder.pool,
             stages=StageTimes(),
             strict_filters=False,
@@ -252,15 +252,16 @@ class Failing(HashEmbedder):
 
 @pytest.mark.parametrize("failure", [Busy("b"), Upstream("u"), Invalid("no extra")])
 async def test_without_its_embedder_recall_answers_and_says_so(harness: SearchHarness, failure: Exception) -> None:
-    harness.ports.embedder = Failing(HashSettings())
-    harness.ports.embedder.failure = failure
+    failing = Failing(HashSettings())
+    failing.failure = failure
+    harness.ports.embedders = (failing,)
     answer = await harness.ask(sentence(5))
     assert answer.degraded == ("embedder",)
     assert answer.hits[0].abstract == sentence(5)
 
 
 async def test_a_late_embedder_is_done_without(harness: SearchHarness) -> None:
-    harness.ports.embedder = Late(HashSettings())
+    harness.ports.embedders = (Late(HashSettings()),)
     harness.ports.deadlines = Deadlines(embed_s=0.01)
     answer = await harness.ask(sentence(5))
     assert answer.degraded == ("embedder",)

@@ -31,7 +31,7 @@ async def test_turns_know_their_speaker_and_their_neighbours(harness: Harness, t
             await harness.write(f"viking://resources/talk/{name}", text)
     query = Query("jam", targets=(Uri.parse("viking://resources/talk"),), levels=(2,))
     view = await harness.ports.index.open(harness.engine.caller, query)
-    table = (await view.candidates(None, {}, around=0)).rows
+    table = (await view.candidates(None, None, around=0)).rows
     speakers = [table.speakers[speaker] for speaker in table.speaker]
     in_time = sorted(range(len(speakers)), key=lambda row: table.at[row])
     assert [speakers[row] for row in in_time] == ["Ana", "Ben", "Ana"]

@@ -36,7 +36,7 @@ class Wordless(Picky):
 
 
 def settings(fake: Provider) -> dict[str, object]:
-    return {"provider": "openai", "base_url": fake.url, "model": "m", "dimensions": WIDTH}
+    return {"provider": "openai", "base_url": fake.url, "model": "m", "dimensions": WIDTH, "static": False}
 
 
 async def append_messages(harness: Harness) -> None:
@@ -54,7 +54,7 @@ async def test_one_refused_text_leaves_its_neighbours_their_vectors(tmp_path: Pa
             await harness.settle()
             usage = await harness.engine.usage()
             assert usage.vectors == usage.chunks  # one of them all zeros, so that it is not sent again
-            assert usage.embedded == VectorCount(usage.chunks - 1, usage.chunks, {"content_filter": 1})
+            assert usage.embedded == (VectorCount(usage.chunks - 1, usage.chunks, {"content_filter": 1}, "openai:m"),)
             report = await harness.engine.index.consistency("viking://~")
             assert (report.missing, report.refused) == (0, {"content_filter": 1})
             assert (await harness.queue("embed")).dead == 0
@@ -88,11 +88,11 @@ async def test_a_text_that_changed_is_refused_no_longer(tmp_path: Path) -> None:
             await harness.settle()
             copied = await harness.engine.cp(note, "viking://resources/b.md")
             await harness.settle()
-            refused = (await harness.engine.usage()).embedded.refused
+            refused = (await harness.engine.usage()).embedded[0].refused
             await harness.write(note, "a word of honey")
             await harness.engine.rm("viking://resources/b.md")
             await harness.settle()
-            counted = (await harness.engine.usage()).embedded
+            (counted,) = (await harness.engine.usage()).embedded
             assert copied
             assert set(refused) == {"content_filter"}
             assert (counted.refused, counted.made) == ({}, counted.wanted)
@@ -104,4 +104,4 @@ async def test_a_refusal_without_a_known_word_is_an_invalid_request(tmp_path: Pa
         async with harness_at(tmp_path, embedder=settings(fake)) as harness:
             await append_messages(harness)
             await harness.settle()
-            assert (await harness.engine.usage()).embedded.refused == {"invalid_request": 1}
+            assert (await harness.engine.usage()).embedded[0].refused == {"invalid_request": 1}

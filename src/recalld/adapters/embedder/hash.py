@@ -54,4 +54,4 @@ def _direction(term: str, width: int) -> NDArray[np.float32]:
     return np.random.default_rng(seed).standard_normal(width).astype(np.float32)
 
 
-plugin = Plugin("embedder", "hash", HashSettings, HashEmbedder)
+plugin = Plugin("embedder", "hash", HashSettings, HashEmbedder, instant=True)

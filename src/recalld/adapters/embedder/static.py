@@ -67,4 +67,4 @@ def _map_table(path: Path) -> Table:
     return np.memmap(path, np.float16, "r", begin, tuple(tensor["shape"]))
 
 
-plugin = Plugin("embedder", "static", StaticSettings, StaticEmbedder)
+plugin = Plugin("embedder", "static", StaticSettings, StaticEmbedder, instant=True)

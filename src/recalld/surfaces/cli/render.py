@@ -126,8 +126,8 @@ def size_words(size: int) -> str:
 
 
 def vectors_words(vectors: Mapping[str, Any]) -> str:
-    """``2,027 of 2,028, 1 text refused by the provider (content_filter)``."""
-    words = f"{vectors['made']:,} of {vectors['wanted']:,}"
+    """``2,027 of 2,028 (e5), 1 text refused by the provider (content_filter)``."""
+    words = f"{vectors['made']:,} of {vectors['wanted']:,}" + (f" ({vectors['model']})" if vectors.get("model") else "")
     refused = vectors.get("refused") or {}
     count = sum(refused.values())
     if not count:

@@ -21,7 +21,6 @@ app = typer.Typer()
 def status(call: Call) -> None:
     """Show the state of the server and the current user."""
     ready = call.client.ready()
-    counted = ready.get("vectors")
     facts: dict[str, Any] = {
         "server": call.url,
         "version": call.client.health().get("version"),
@@ -29,7 +28,7 @@ def status(call: Call) -> None:
         "reasons": ready.get("reasons") or ready.get("reason"),
         "user": call.client.system_status().get("user"),
         "findable": _count(call),
-        "vectors": vectors_words(counted) if isinstance(counted, dict) else None,
+        "vectors": _vectors(ready.get("vectors"), ready.get("checks") or {}),
         "checks": ready.get("checks"),
     }
     checks = {f"check {name}": _words(v) for name, v in (facts["checks"] or {}).items() if not isinstance(v, dict)}
@@ -42,6 +41,14 @@ def _count(call: Call) -> int | None:
         return call.client.count()
     except (Denied, NotFound):
         return None  # the root key, which opens nobody's data; or an older server, without this route
+
+
+def _vectors(fields: Any, checks: Mapping[str, Any]) -> str | None:
+    """What can be found: by vectors, and by words."""
+    if not isinstance(fields, dict):
+        return None
+    lexicon = checks.get("lexicon", "ok")
+    return f"{vectors_words(fields)}, words {'complete' if lexicon == 'ok' else lexicon}"
 
 
 def _words(value: Any) -> Any:

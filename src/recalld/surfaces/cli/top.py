@@ -120,12 +120,15 @@ def view(before: MetricsSnapshot, now: MetricsSnapshot, seconds: float) -> Any:
 
 
 def _vectors(now: MetricsSnapshot) -> dict[str, Any] | None:
-    """None from a server without an embedder, or that has not counted yet."""
-    if not list(now.family("recalld_vectors_expected")):
+    """Those of the model that lacks most; None from a server without an embedder, or that has not counted yet."""
+    counts = {labels.get("model", ""): int(count) for labels, count in now.family("recalld_vectors")}
+    if not counts:
         return None
-    refused = {labels["reason"]: int(count) for labels, count in now.family("recalld_vectors_rejected")}
-    vectors, wanted = (int(now.value(name)) for name in ("recalld_vectors", "recalld_vectors_expected"))
-    return {"made": vectors, "wanted": wanted, "refused": refused}
+    model = min(reversed(counts), key=counts.__getitem__)
+    rejected = now.family("recalld_vectors_rejected")
+    refused = {labels["reason"]: int(count) for labels, count in rejected if labels.get("model", "") == model}
+    wanted = int(now.value("recalld_vectors_expected"))
+    return {"made": counts[model], "wanted": wanted, "refused": refused, "model": model}
 
 
 def _look(call: Call) -> MetricsSnapshot:

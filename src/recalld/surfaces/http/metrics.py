@@ -271,7 +271,7 @@ def _store(health: HealthSnapshot) -> Iterator[Metric]:
     usage = health.usage
     if usage is None:
         return
-    if health.readiness.vectors is not None:
+    if health.readiness.vectors:
         yield from _vectors(health.readiness.vectors)
     yield _filled(
         GaugeMetricFamily("recalld_store_entries", "Entries of the store.", labels=("type",)),
@@ -291,17 +291,20 @@ def _store(health: HealthSnapshot) -> Iterator[Metric]:
     )
 
 
-def _vectors(count: VectorCount) -> list[Metric]:
+def _vectors(counts: Sequence[VectorCount]) -> list[Metric]:
     return [
-        GaugeMetricFamily("recalld_vectors", "Chunks with a vector of the configured model.", count.made),
-        GaugeMetricFamily("recalld_vectors_expected", "Chunks that need one.", count.wanted),
+        _filled(
+            GaugeMetricFamily("recalld_vectors", "Chunks with a vector of a configured model.", labels=("model",)),
+            (((count.model,), count.made) for count in counts),
+        ),
+        GaugeMetricFamily("recalld_vectors_expected", "Chunks that need one.", counts[0].wanted),
         _filled(
             GaugeMetricFamily(
                 "recalld_vectors_rejected",
                 "Chunks without one, since the provider rejected the text.",
-                labels=("reason",),
+                labels=("model", "reason"),
             ),
-            (((reason,), rejected) for reason, rejected in count.refused.items()),
+            (((count.model, reason), rejected) for count in counts for reason, rejected in count.refused.items()),
         ),
     ]
 

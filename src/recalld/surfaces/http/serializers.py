@@ -24,9 +24,14 @@ _QUEUES = {"embed": "Embedding", "extract": "SessionCommit", "import": "AddResou
 _NO_WORK = {"processed": 0, "requeue_count": 0, "error_count": 0}
 
 
-def vectors(counted: VectorCount) -> dict[str, Any]:
-    """The number of chunks that have a vector, of how many, and why texts were refused one."""
-    return {"made": counted.made, "wanted": counted.wanted, "refused": dict(counted.refused)}
+def vectors(counts: Sequence[VectorCount]) -> dict[str, Any]:
+    """``vectors`` of the model that lacks most: the number of chunks that have one, of how many, and why texts were refused one;
+    {} without a model."""
+    if not counts:
+        return {}
+    behind = min(reversed(counts), key=lambda count: count.made)
+    shown = {"made": behind.made, "wanted": behind.wanted, "refused": dict(behind.refused), "model": behind.model}
+    return {"vectors": shown}
 
 
 def listed(node: Node, abstract_chars_max: int, rel_path: str | None = None) -> dict[str, Any]:

@@ -181,11 +181,8 @@ async def count(request: ApiRequest, query: CountQuery) -> dict[str, Any]:
     """Count the searchable chunks (below ``uri``, matching ``filter``); without either, also those that have a vector."""
     wanted, stats = _filter(query.filter), request.workspace.stats
     if wanted is None:
-        vectors = None if query.uri else await stats.vectors()
-        return {
-            "count": await request.workspace.count(query.uri),
-            **({"vectors": serializers.vectors(vectors)} if vectors else {}),
-        }
+        vectors = () if query.uri else await stats.vectors()
+        return {"count": await request.workspace.count(query.uri), **serializers.vectors(vectors)}
     counted, ignored = await stats.count(query.uri, wanted)
     request.ignored(ignored)
     return {"count": counted}

@@ -34,9 +34,7 @@ async def ready(request: ApiRequest) -> Response:
     found = await request.app_state.engine.readiness()
     checks = {**found.checks, **_openviking_checks(found.checks, request.app_state.settings.mode)}
     body = {"status": "ready", "checks": checks, "state": found.state, "reasons": list(found.reasons)}
-    if found.vectors is not None:
-        body["vectors"] = serializers.vectors(found.vectors)
-    return plain(body, 200)
+    return plain({**body, **serializers.vectors(found.vectors)}, 200)
 
 
 def _openviking_checks(checks: Mapping[str, str], auth_mode: str) -> dict[str, Any]:

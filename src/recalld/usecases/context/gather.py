@@ -173,11 +173,7 @@ async def gather(
     A failed search is named in ``errors``. Raises its ``Busy`` or ``Upstream`` only if all searches failed.
     """
     base = _base(request, caller, ports)
-    memoized = replace(
-        ports,
-        embedder=MemoizedEmbedder(ports.embedder) if ports.embedder is not None else None,
-        former=MemoizedEmbedder(ports.former) if ports.former is not None else None,
-    )
+    memoized = replace(ports, embedders=tuple(map(MemoizedEmbedder, ports.embedders)))
     gathered = Gathered(ignored=base.ignored)
     until = ports.clock.monotonic() + deadline_s
     failed: Busy | Upstream | None = None

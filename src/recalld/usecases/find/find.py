@@ -8,9 +8,8 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Busy, Corrupt, Upstream
 from recalld.domain.query import Answer, Hit, Query, Stage
 from recalld.ports.bundle import Ports
-from recalld.ports.embedder import Embedder
 from recalld.ports.index import CandidateRows, Ids, SearchView
-from recalld.ports.maintenance import CATALOG, STORE, VECTORS
+from recalld.ports.maintenance import CATALOG, STORE
 from recalld.rules.filters import check_heeded
 from recalld.rules.rank import Ranked, best_per_entry, rank
 from recalld.rules.ranking_params import CUT, DEFAULT
@@ -63,20 +62,14 @@ async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, d
         stages.append(Stage(name, (now - since) * 1000, note))
         since = now
 
-    planned, embedder = plan(query), ports.embedder
-    view: SearchView | None = None
-    degraded: set[str] = set()
-    if ports.former is not None:
-        view = await ports.index.open(caller, query)
-        embedder = await _serving_embedder(view, ports, started_at + deadline_s / 4)
-        degraded.update(() if embedder is not None else (VECTORS,))
-    linger_s = ports.linger_s(planned.text) if embedder is ports.embedder else 0.0
-    async with embedding_query(planned.text, embedder, ports, end=search_end) as embedding:
-        view = view or await ports.index.open(caller, query, linger_s=linger_s)
+    planned = plan(query)
+    linger_s = ports.linger_s(planned.text)
+    async with embedding_query(planned.text, ports, end=search_end) as embedding:
+        view = await ports.index.open(caller, query, linger_s=linger_s)
         stage("plan", f"{len(planned.terms)} terms, {view.size} chunks in scope")
         if not view.size or query.limit < 1:
             return Answer((), catalog_missing(ports), tuple(stages), query.ignored)
-        recall = Recall(planned, view, embedder, ports, degraded)
+        recall = Recall(planned, view, ports)
         table, evidence = await recall.run(embedding, linger_s=linger_s, end=search_end, join_end=rank_end)
     stage("recall", f"{len(evidence.row)} postings, {sum(one.vector_count for one in evidence.similarities)} vectors")
     features = await row_features(table.rows, ports, end=rank_end)
@@ -87,20 +80,7 @@ async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, d
     stage("rank", f"{len(best)} entries above {cut:g}")
     hits, unread = await _load(best, query, view, table.rows, ranked, ports, end - reserve_s / 4)
     stage("load", f"{len(hits)} hits")
-    return Answer(hits, tuple(sorted({*degraded, *unread})), tuple(stages), query.ignored)
-
-
-async def _serving_embedder(view: SearchView, ports: Ports, end: float) -> Embedder | None:
-    """Return the model to search with, None if that cannot be read in time.
-
-    While a new model is being backfilled, queries still use the former one.
-    """
-    try:
-        async with asyncio.timeout_at(end):
-            models = await view.models()
-    except (Busy, Upstream, Corrupt, TimeoutError):
-        return None
-    return ports.former if ports.former is not None and ports.former.fingerprint in models else ports.embedder
+    return Answer(hits, tuple(sorted({*recall.degraded, *unread})), tuple(stages), query.ignored)
 
 
 async def _load(

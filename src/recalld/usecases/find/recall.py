@@ -31,56 +31,60 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class QueryEmbedding:
-    """A query's vector, None if there is none, and the degraded parts."""
+    """A query's vector of one model, None if there is none, and the degraded parts."""
 
+    model: str
     vector: Scores | None = None
     degraded: tuple[str, ...] = ()
 
 
+Embedding = tuple[asyncio.Task[QueryEmbedding], ...]
+"""A task for each model, in the order of the configuration."""
+
+
 @asynccontextmanager
-async def embedding_query(
-    text: str, embedder: Embedder | None, ports: Ports, *, end: float
-) -> AsyncIterator[asyncio.Task[QueryEmbedding]]:
-    """Embed the query while the block opens the index; cancelled when the block ends."""
+async def embedding_query(text: str, ports: Ports, *, end: float) -> AsyncIterator[Embedding]:
+    """Embed the query with every model while the block opens the index; cancelled when the block ends."""
     try:
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(_embed(text, embedder, ports, end))
+            tasks = tuple(group.create_task(_embed(text, embedder, ports, end)) for embedder in ports.embedders)
             try:
-                yield task
+                yield tasks
             finally:
-                task.cancel()
+                for task in tasks:
+                    task.cancel()
     except ExceptionGroup as several:
         raise several.exceptions[0] from None
 
 
-async def _embed(text: str, embedder: Embedder | None, ports: Ports, end: float) -> QueryEmbedding:
-    if embedder is None or not text.strip():
-        return QueryEmbedding()
+async def _embed(text: str, embedder: Embedder, ports: Ports, end: float) -> QueryEmbedding:
+    model = embedder.fingerprint
+    if not text.strip():
+        return QueryEmbedding(model)
     since = ports.clock.monotonic()
     try:
         async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + ports.deadlines.embed_s, end)):
             vector = (await embedder.embed([text], query=True))[0]
     except (Busy, Upstream, Invalid, TimeoutError):
-        # Invalid: an extra is not installed. The search continues without vectors and says so.
-        return QueryEmbedding(degraded=("embedder",))
+        # Invalid: an extra is not installed. The search continues without this model's vectors and says so.
+        return QueryEmbedding(model, degraded=("embedder",))
     finally:
         ports.stages.took("embed", ports.clock.monotonic() - since)
-    return QueryEmbedding(vector if vector.any() else None)
+    return QueryEmbedding(model, vector if vector.any() else None)
 
 
 @dataclass(slots=True)
 class Recall:
-    """The searches of one query, by words and with the vectors of ``embedder``'s model (None: by words alone). ``degraded``:
-    the parts that were late or failed so far."""
+    """The searches of one query, by words and by the vectors of every model. ``degraded``: the parts that were late or failed so
+    far."""
 
     plan: Plan
     view: SearchView
-    embedder: Embedder | None
     ports: Ports
     degraded: set[str] = field(default_factory=set)
 
     async def run(
-        self, embedding: asyncio.Task[QueryEmbedding], *, linger_s: float, end: float, join_end: float
+        self, embedding: Embedding, *, linger_s: float, end: float, join_end: float
     ) -> tuple[CandidateTable, Evidence]:
         """Return the rows to rank and their evidence. Raises ``Upstream`` only if neither search finished.
 
@@ -95,12 +99,12 @@ class Recall:
         except ExceptionGroup as several:
             raise several.exceptions[0] from None
         lexical, table = matching.result(), None
-        if lexical is None and not dense:
+        if lexical is None and dense is None:
             raise Upstream("neither full text nor vectors answered in time", remedy="ask again in a moment")
-        if dense:
+        if dense is not None:
             table = await self._attempt(VECTORS, self.view.candidates(lexical, dense, around=NEIGHBOURS), join_end)
         if table is None:
-            table = await self.view.candidates(lexical, {}, around=NEIGHBOURS)
+            table = await self.view.candidates(lexical, None, around=NEIGHBOURS)
         return table, self._evidence(table, lexical)
 
     async def _lexical(self, end: float) -> LexicalMatches | None:
@@ -109,20 +113,21 @@ class Recall:
             return None
         return await self._attempt(LEXICON, self.view.lexical(self.plan.terms, self.plan.phrase), end)
 
-    async def _dense(
-        self, embedding: asyncio.Task[QueryEmbedding], linger_s: float, end: float
-    ) -> dict[str, DenseMatches]:
-        if self.embedder is None:
-            return {}
-        model = self.embedder.fingerprint
+    async def _dense(self, embedding: Embedding, linger_s: float, end: float) -> DenseMatches | None:
+        if not embedding:
+            return None
         # While the query is being embedded.
-        await self._attempt(VECTORS, self.view.load_vectors(model, linger_s=linger_s), end)
-        embedded = await embedding
-        self.degraded.update(embedded.degraded)
-        if embedded.vector is None or VECTORS in self.degraded:
-            return {}
-        matches = await self._attempt(VECTORS, self.view.dense(model, embedded.vector, limit=DENSE_HITS), end)
-        return {} if matches is None else {model: matches}
+        models = tuple(embedder.fingerprint for embedder in self.ports.embedders)
+        await self._attempt(VECTORS, self.view.load_vectors(models, linger_s=linger_s), end)
+        vectors: dict[str, Scores] = {}
+        for task in embedding:
+            embedded = await task
+            self.degraded.update(embedded.degraded)
+            if embedded.vector is not None:
+                vectors[embedded.model] = embedded.vector
+        if not vectors or VECTORS in self.degraded:
+            return None
+        return await self._attempt(VECTORS, self.view.dense(vectors, limit=DENSE_HITS), end)
 
     async def _attempt(self, part: str, work: Awaitable[T], end: float) -> T | None:
         """Return the result of an optional part, or None and the part in ``degraded``."""
@@ -139,8 +144,8 @@ class Recall:
     def _evidence(self, table: CandidateTable, lexical: LexicalMatches | None) -> Evidence:
         similarities = tuple(
             Similarity(model.name, known.scores, known.vector_count, model.floor, model.ceiling)
-            for model in (self.embedder,)
-            if model is not None and (known := table.cosines.get(model.fingerprint)) and known.vector_count
+            for model in self.ports.embedders
+            if (known := table.cosines.get(model.fingerprint)) and known.vector_count
         )
         worth = np.zeros(0) if lexical is None else idf(lexical.document_frequency, lexical.chunks)
         if lexical is not None and self.plan.former:  # a former spelling without postings must not lower the coverage

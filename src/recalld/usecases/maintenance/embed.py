@@ -1,4 +1,4 @@
-"""Computes missing vectors, newest messages first, in batches; search is lexical until then."""
+"""Computes missing vectors, newest messages first, in batches; a chunk is found by its words and by the vectors it has."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Embedded, Op, PutVectors, RecordUsage
 from recalld.domain.errors import Busy, Invalid, Upstream
-from recalld.domain.job import EmbedPayload, Job, Lane
+from recalld.domain.job import EmbedPayload, Job, Lane, NewJob
 from recalld.ports.bundle import Ports
 from recalld.ports.embedder import Embedder
 from recalld.ports.ledger import Commits
@@ -27,21 +26,28 @@ HARMLESS = "A heron stands by the water."
 UNUSABLE_WAIT_S = 300.0
 ROUNDS_MAX = 200
 """Then the job yields and is rescheduled, so that one user's import does not delay another's messages."""
+BACKGROUND_TEXTS = 32
+"""Texts of a background job's batch: about a second of a model in this process."""
+PAUSE_S = 1.0
+"""How long a background job waits between batches while there is other work."""
 
 
 async def embed(job: Job[EmbedPayload], ports: Ports) -> None:
-    """Embed chunks without a vector in the caller's tree and the account's shared one. The last vectors are committed
-    together with the end of the job."""
+    """Embed chunks without a vector of a model in the caller's tree and the account's shared one. The last vectors are committed
+    together with the end of the job, and with the job of the next model."""
     tenant = ports.ledger.tenant(job.caller)
     results: tuple[Op, ...] = ()
     rounds, wait_s = 0, 0.0
+    embedder = ports.embedders[job.payload.model] if job.payload.model < len(ports.embedders) else None
     try:
-        if ports.embedder is not None:
-            async with aclosing(_pages(job.caller, ports, ports.embedder)) as pages:
+        if embedder is not None:
+            async with aclosing(_pages(job, ports, embedder)) as pages:
                 async for rows, more in pages:
                     results = await _keep(results, tenant)  # paid for: committed before the next call
-                    results = await _vectors(rows, ports, ports.embedder)
+                    results = await _vectors(rows, ports, embedder)
                     rounds += 1
+                    if job.lane is Lane.BACKGROUND and await ports.backlog.has_other_work():
+                        rounds, wait_s = ROUNDS_MAX, PAUSE_S
                     if rounds >= ROUNDS_MAX:
                         break
                     if more:
@@ -50,17 +56,40 @@ async def embed(job: Job[EmbedPayload], ports: Ports) -> None:
         # A paused or busy model does not fail this job: it is rescheduled for the given time.
         rounds, wait_s = ROUNDS_MAX, max(later.retry_after_s, 1.0)
     except Upstream as failed:
-        await _tell(failed, job, ports)
+        await _tell(failed, job, embedder, ports)
         raise
-    again = (job.payload.job(lane=job.lane, delay_s=wait_s),) if rounds >= ROUNDS_MAX else ()
-    await tenant.commit(Commit(results, again, done=job.id), lane=Lane.BULK)
+    again = job.payload.job(_key(job.payload), lane=job.lane, delay_s=wait_s)
+    jobs = (again,) if rounds >= ROUNDS_MAX else _jobs_of_next_model(job, ports)
+    await tenant.commit(Commit(results, jobs, done=job.id), lane=Lane.BULK)
 
 
-async def _pages(caller: Caller, ports: Ports, embedder: Embedder) -> AsyncGenerator[tuple[list[ChunkRow], bool], None]:
+async def enqueue_missing(ports: Ports) -> None:
+    """Enqueue the jobs that compute every missing vector, for example after a model was configured."""
+    for tree in await ports.backlog.unembedded_partitions():
+        await ports.ledger.tenant(tree).commit(Commit(jobs=(EmbedPayload().job(),)), lane=Lane.BULK)
+
+
+def _jobs_of_next_model(job: Job[EmbedPayload], ports: Ports) -> tuple[NewJob, ...]:
+    """Return the job of the model behind this one. A model in this process gives way to all other work, a provider takes none of
+    its CPU time."""
+    following = EmbedPayload(job.payload.model + 1)
+    if following.model >= len(ports.embedders):
+        return ()
+    lane = job.lane if ports.embedders[following.model].name in ports.days else Lane.BACKGROUND
+    return (following.job(_key(following), lane=lane),)
+
+
+def _key(payload: EmbedPayload) -> str:
+    return f"{payload.KIND}:{payload.model}" if payload.model else payload.KIND
+
+
+async def _pages(
+    job: Job[EmbedPayload], ports: Ports, embedder: Embedder
+) -> AsyncGenerator[tuple[list[ChunkRow], bool], None]:
     """Yield chunks without a vector, and whether the tree may have more; then this page's vectors are committed
     first."""
-    most = min(VECTORS_PER_COMMIT, embedder.batch_max)
-    for tree in (caller, replace(caller, user="")):
+    most = min(BACKGROUND_TEXTS if job.lane is Lane.BACKGROUND else VECTORS_PER_COMMIT, embedder.batch_max)
+    for tree in (job.caller, replace(job.caller, user="")):
         more = True
         while more:
             rows = await ports.backlog.unembedded(tree, fingerprint=embedder.fingerprint, limit=most)
@@ -120,10 +149,10 @@ async def _is_well(embedder: Embedder) -> bool:
     return True
 
 
-async def _tell(failed: Upstream, job: Job[EmbedPayload], ports: Ports) -> None:
+async def _tell(failed: Upstream, job: Job[EmbedPayload], embedder: Embedder | None, ports: Ports) -> None:
     """Record the failure for readiness: the server process does not make these calls."""
-    if ports.embedder is not None and ports.embedder.name in ports.days:
-        cost = RecordUsage(ports.clock.stamp(DAY), ports.embedder.name, "embed", error=failed.message)
+    if embedder is not None and embedder.name in ports.days:
+        cost = RecordUsage(ports.clock.stamp(DAY), embedder.name, "embed", error=failed.message)
         await ports.ledger.tenant(job.caller).commit(Commit((cost,)), lane=Lane.BULK)
 
 

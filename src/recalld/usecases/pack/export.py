@@ -230,7 +230,7 @@ def must_administer(caller: Caller) -> None:
 
 
 async def _pack(root: PackRoot, caller: Caller, ports: Ports, vectors: bool) -> Packed:
-    if vectors and ports.embedder is None:
+    if vectors and not ports.embedders:
         raise Conflict(
             "this store has no vectors",
             remedy="export without include_vectors",
@@ -261,11 +261,9 @@ def _take(maker: PackWriter, item: Item) -> None:
         maker.record(line)
 
 
-async def _vectors(abstracts: list[str], ports: Ports) -> tuple[list[bytes], DenseIndex | None]:
-    """Return one row per record, of its text."""
-    embedder = ports.embedder
-    if embedder is None:
-        return [], None
+async def _vectors(abstracts: list[str], ports: Ports) -> tuple[list[bytes], DenseIndex]:
+    """Return one row per record, of its text: the first model's, which is at hand."""
+    embedder = ports.embedders[0]
     rows: list[bytes] = []
     step = min(embedder.batch_max, ABSTRACTS_PER_CALL)
     for start in range(0, len(abstracts), step):

@@ -123,8 +123,8 @@ def check_vectors(manifest: Manifest, mode: VectorMode, ports: Ports) -> None:
     pack whose vectors are of another model. Raises ``Conflict``."""
     if mode is not VectorMode.REQUIRE:
         return
-    ours = ports.embedder.fingerprint if ports.embedder is not None else ""
-    if manifest.dense is None or not ours or manifest.dense.fingerprint != ours:
+    ours = {embedder.fingerprint for embedder in ports.embedders}
+    if manifest.dense is None or manifest.dense.fingerprint not in ours:
         raise Conflict(
             "the pack has no vectors of this store's model",
             remedy="import it with vector_mode recompute",

@@ -230,8 +230,28 @@ def test_vectors_made_again_are_listed_and_caches_start_over(path: Path) -> None
     c = connect(path, readonly=False)
     before = shape(c)
     c.execute("INSERT INTO owner (id, account, user) VALUES (1, 'a', 'u')").fetchall()
+    c.execute("INSERT INTO model (fingerprint, width, place) VALUES ('used', 4, 1), ('unused', 4, 0)").fetchall()
     with c:
         recreate_vectors(c)
     assert shape(c) == before
     assert c.execute("SELECT epoch FROM owner").fetchall() == [(1,)]
-    assert ("listed_to", 0) in rows(path)
+    assert c.execute("SELECT fingerprint, listed_to FROM model ORDER BY id").fetchall() == [
+        ("used", 0),
+        ("unused", None),
+    ]
+
+
+def test_the_model_of_an_older_store_stays_the_first_and_its_missing_vectors_are_listed_again(tmp_path: Path) -> None:
+    path = tmp_path / "recalld.db"
+    c = connect(path, readonly=False)
+    migrate(c, path, steps={step: sql for step, sql in MIGRATIONS.items() if step < 12})
+    c.execute("INSERT INTO model (fingerprint, width) VALUES ('used', 4), ('former', 4)").fetchall()
+    c.execute(
+        "INSERT INTO meta VALUES ('wanted_model', 'used'), ('serving_model', 'former'), ('wanted_to', 9)"
+    ).fetchall()
+    c.execute("INSERT INTO unembedded VALUES (7, 1)").fetchall()
+    assert migrate(c, path)
+    models = c.execute("SELECT fingerprint, place, listed_to FROM model ORDER BY id").fetchall()
+    assert models == [("used", 1, 0), ("former", 0, None)]
+    assert c.execute("SELECT count(*) FROM unembedded").fetchall() == [(0,)]
+    assert rows(path) == []

@@ -52,8 +52,8 @@ async def test_a_growing_index_is_never_seen_half_updated(tmp_path: Path, monkey
         queries = 0
         while growing:
             view = await index.open(Caller(user="ana"), Query("q"))
-            await view.load_vectors("m")
-            dense = {"m": await view.dense("m", rows[(k + queries) % len(rows)], limit=5)}
+            await view.load_vectors(["m"])
+            dense = await view.dense({"m": rows[(k + queries) % len(rows)]}, limit=5)
             near = await view.candidates(None, dense, around=0)
             assert near.cosines["m"].vector_count == len(near.rows.ids) >= 5
             words = await view.lexical(("word1", f"of{queries % STEPS}", "nowhere"), ())

@@ -31,7 +31,7 @@ async def _found(index: SearchIndex, text: str) -> object:
     query = query_terms(text)
     view = await index.open(ANA, Query("q"))
     found = await view.lexical(query, query)
-    table = await view.candidates(found, {}, around=0)
+    table = await view.candidates(found, None, around=0)
     columns = (table.term, table.row, table.count)
     return (
         sorted(zip(*(column.tolist() for column in columns), strict=True)),
@@ -86,7 +86,7 @@ class Counting:
         rows = self.builder.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (self.partition_id,))
         view = await self.harness.open()
         found = await view.lexical((term,), (term,))
-        table = await view.candidates(found, {}, around=0)
+        table = await view.candidates(found, None, around=0)
         return table.rows.ids[table.row].tolist(), found.document_frequency[0], [row[0] for row in rows]
 
 

@@ -32,7 +32,7 @@ async def _found(inside: list[str], outside: list[str], query: str, *, earlier: 
         terms = query_terms(query)
         view = await harness.index.open(ANA, Query("q", targets=(TARGET,)))
         found = await view.lexical(terms, terms)
-        table = await view.candidates(found, {}, around=0)
+        table = await view.candidates(found, None, around=0)
         columns = (table.term, table.row, table.count)
         return (
             sorted(zip(*(column.tolist() for column in columns), strict=True)),

@@ -30,7 +30,7 @@ async def test_vectors_of_deleted_chunks_are_evicted(
             harness.builder.c.execute("SELECT node FROM chunk ORDER BY id LIMIT 1 OFFSET 10").fetchone()[0]
         )
         harness.embed(rows[20 + n : 21 + n])
-        await (await harness.open()).load_vectors("m")
+        await (await harness.open()).load_vectors(["m"])
     (cached,) = vectors_of(harness)._cache.values()
     assert cached.matrix.count <= 3 * 20 + rewrites // 3
     assert (cached.index is None) == (full_rows_max > 20)
@@ -44,7 +44,7 @@ async def test_memory_is_bounded_over_all_partitions() -> None:
     harness = SearchHarness(vector_bytes_max=20_000)
     for user in range(30):
         harness.embed(unit(40, seed=user), f"u{user}")
-        await (await harness.open(Caller(user=f"u{user}"))).load_vectors("m")
+        await (await harness.open(Caller(user=f"u{user}"))).load_vectors(["m"])
     vectors = vectors_of(harness)
     assert vectors._bytes == sum(cached.bytes for cached in vectors._cache.values()) <= 20_000
     assert len(vectors._cache) > 1

@@ -23,8 +23,6 @@ DISPOSABLE = frozenset({"spent", "made", "job_done", "unembedded", "tier", "vect
 """Tables whose loss costs work or statistics, and no content: created empty where they are missing."""
 REBUILD_LEXICON = "rebuild_lexicon"
 """In ``meta``: the last chunk that full text holds again, while it is being rebuilt."""
-BACKFILL_CURSOR = "listed_to"
-"""In ``meta``: the last chunk that was looked at for a missing vector, while chunks are being listed for embedding."""
 _CODE_STEPS: Mapping[int, Callable[[apsw.Connection], object]] = {5: normalize_names}
 """Code that belongs to a step beside its statements, in the same transaction."""
 FULL_TEXT = ("fts", "fts_row", "fts_place")
@@ -184,7 +182,7 @@ def _recreate(c: apsw.Connection, lacking: list[str], wanted: Shape, *, damaged:
 
 def restart_backfill(c: apsw.Connection) -> None:
     """List every chunk without a vector for embedding again."""
-    c.execute("INSERT OR REPLACE INTO meta VALUES (?, 0)", (BACKFILL_CURSOR,)).fetchall()
+    c.execute("UPDATE model SET listed_to = 0 WHERE place > 0").fetchall()
 
 
 def recreate_lexicon(c: apsw.Connection, *, damaged: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 12
 
 V1 = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -257,5 +257,26 @@ UPDATE session SET live = live - late.messages, live_tokens = live_tokens - late
 DROP INDEX message_archive;
 """
 
-MIGRATIONS: dict[int, str] = {1: V1, 2: V2, 3: V3, 4: V4, 5: V5, 6: V6, 7: V7, 8: V8, 9: V9, 10: V10}
+V11 = """
+-- No table changes: the number is taken.
+SELECT 11;
+"""
+
+V12 = """
+-- place: 1, 2 ... = the model is configured, in this order, and every chunk needs a vector of it; 0 = out of use, its vectors are
+-- deleted in the background. name: its embedder. listed_to: the last chunk examined for a vector while the chunks without one
+-- are being listed in unembedded, NULL = all are listed.
+ALTER TABLE model ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE model ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE model ADD COLUMN listed_to INTEGER;
+UPDATE model SET place = 1, listed_to = 0 WHERE fingerprint = (SELECT value FROM meta WHERE key = 'wanted_model');
+DELETE FROM meta WHERE key IN ('wanted_model', 'serving_model', 'wanted_to', 'listed_to');
+-- Chunks that lack a vector, by model. They are listed again.
+DROP TABLE unembedded;
+CREATE TABLE unembedded (
+  chunk INTEGER NOT NULL, model INTEGER NOT NULL, owner INTEGER NOT NULL, PRIMARY KEY (chunk, model)) WITHOUT ROWID;
+CREATE INDEX unembedded_owner ON unembedded (model, owner, chunk);
+"""
+
+MIGRATIONS: dict[int, str] = {1: V1, 2: V2, 3: V3, 4: V4, 5: V5, 6: V6, 7: V7, 8: V8, 9: V9, 10: V10, 11: V11, 12: V12}
 """Step n takes a store from version n-1 to n."""

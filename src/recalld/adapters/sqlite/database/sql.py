@@ -19,9 +19,6 @@ directory on the path."""
 _NODE_AT = f"{PATH_CTE} SELECT id FROM at WHERE depth = json_array_length(?1)"
 _LAST_AT = f"{PATH_CTE} SELECT at.id, at.depth, n.kind FROM at CROSS JOIN node n ON n.id = at.id ORDER BY at.depth DESC LIMIT 1"
 
-WANTED_TO = "coalesce((SELECT value FROM meta WHERE key = 'wanted_to'), 9223372036854775807)"
-"""The last chunk that existed when the wanted model was set. Later chunks do not keep a partition from switching to it."""
-
 
 def json_path(account: str, parts: Sequence[str]) -> str:
     """The path to these segments below an account's root, for ``PATH_CTE``."""

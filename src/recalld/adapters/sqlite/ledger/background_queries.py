@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ import orjson
 
 from recalld.adapters.sqlite.database.append_streams import drop_versions
 from recalld.adapters.sqlite.database.schema import SCHEMA_VERSION
-from recalld.adapters.sqlite.database.sql import WANTED_TO, fetch_all, fetch_one
+from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.domain.caller import Caller
 from recalld.domain.commit import PutVectors
 from recalld.domain.errors import Invalid
 from recalld.domain.node import Node
 from recalld.domain.uri import Uri
-from recalld.ports.maintenance import ChunkRow, FileSizes, StaleDir, Usage
+from recalld.ports.maintenance import ChunkRow, FileSizes, StaleDir, Usage, VectorModel
 from recalld.rules.encoding import decode
 
 from . import rows, vector_coverage
@@ -85,7 +86,7 @@ def node_with_content(c: apsw.Connection, caller: Caller, node_id: int) -> tuple
 
 _UNEMBEDDED = (
     'SELECT k.id, k.node, k.level, k.start, k."end", k.text, n.kind, n.hash FROM unembedded u JOIN chunk k ON k.id = u.chunk '
-    "JOIN node n ON n.id = k.node WHERE u.owner = ? AND EXISTS (SELECT 1 FROM meta WHERE key = 'wanted_model' AND value = ?) "
+    "JOIN node n ON n.id = k.node WHERE u.owner = ? AND u.model = (SELECT id FROM model WHERE fingerprint = ?) "
 )
 
 
@@ -149,14 +150,12 @@ def _text(c: apsw.Connection, node: int, kind: int, hash_: str, blobs: dict[str,
 def put_vectors(tx: WriteTx, op: PutVectors) -> None:
     """See ``commit.PutVectors``."""
     found = tx.c.execute(
-        "SELECT id, width, EXISTS (SELECT 1 FROM meta WHERE key = 'wanted_model' AND value = fingerprint) FROM model "
-        "WHERE fingerprint = ?",
-        (op.fingerprint,),
+        "SELECT id, width FROM model WHERE fingerprint = ? AND place > 0", (op.fingerprint,)
     ).fetchone()
     if found is None:
         tx.result.stale += len(op.rows)
         return
-    model, width, wanted = found
+    model, width = found
     for one in op.rows:
         if len(one.data) != 2 * width:
             raise Invalid(
@@ -171,70 +170,67 @@ def put_vectors(tx: WriteTx, op: PutVectors) -> None:
     )
     tx.result.stale += len(op.rows) - tx.c.changes()
     vector_coverage.note_refused(tx.c, model, op.rows)
-    if wanted:
-        tx.c.execute("DELETE FROM unembedded WHERE chunk IN (SELECT value FROM json_each(?))", (chunks,))
-    switch_serving_model(tx.c)
-
-
-def switch_serving_model(c: apsw.Connection) -> None:
-    """Search with the wanted model's vectors once all chunks that existed when it was set have one, or if no other model
-    has any. Until then each partition switches by itself (``vectors/exact``)."""
-    c.execute(
-        "INSERT OR REPLACE INTO meta SELECT 'serving_model', w.value FROM meta w WHERE w.key = 'wanted_model' AND w.value <> '' "
-        "AND NOT EXISTS (SELECT 1 FROM meta WHERE key = 'serving_model' AND value = w.value) AND ("
-        f"NOT EXISTS (SELECT 1 FROM unembedded WHERE chunk <= {WANTED_TO}) "
-        "AND NOT EXISTS (SELECT 1 FROM meta WHERE key = 'listed_to') "
-        "OR NOT EXISTS (SELECT 1 FROM vector v JOIN model m ON m.id = v.model JOIN meta s ON s.key = 'serving_model' "
-        "AND s.value = m.fingerprint))"
+    tx.c.execute(
+        "DELETE FROM unembedded WHERE model = ? AND chunk IN (SELECT value FROM json_each(?))", (model, chunks)
     )
 
 
 def drop_vectors(c: apsw.Connection, limit: int) -> int:
-    """Delete some vectors of models that neither serve nor are wanted; returns how many."""
+    """Delete some vectors of models out of use; returns how many. Without any model they stay: the choice may be for a while."""
     c.execute(
-        "DELETE FROM vector WHERE id IN (SELECT v.id FROM model m JOIN vector v ON v.model = m.id WHERE m.fingerprint NOT IN "
-        "(SELECT value FROM meta WHERE key IN ('wanted_model', 'serving_model')) LIMIT ?)",
+        "DELETE FROM vector WHERE id IN (SELECT v.id FROM model m JOIN vector v ON v.model = m.id WHERE m.place = 0 "
+        "AND EXISTS (SELECT 1 FROM model WHERE place > 0) LIMIT ?)",
         (limit,),
     )
     return int(c.changes())
 
 
-def set_wanted_model(c: apsw.Connection, fingerprint: str, width: int) -> bool:
-    """Name the model every chunk needs a vector of; True if chunks are still to be listed for it."""
-    before = c.execute("SELECT value FROM meta WHERE key = 'wanted_model'").fetchone()
-    if before is None or before[0] != fingerprint:
-        c.execute("INSERT OR REPLACE INTO meta VALUES ('wanted_model', ?)", (fingerprint,))
-        c.execute("DELETE FROM unembedded")
-        c.execute("DELETE FROM meta WHERE key = 'listed_to'")
-        if fingerprint:
-            c.execute("INSERT OR IGNORE INTO model (fingerprint, width) VALUES (?, ?)", (fingerprint, width))
-            c.execute("INSERT INTO meta VALUES ('listed_to', 0)")
-            c.execute("INSERT OR REPLACE INTO meta SELECT 'wanted_to', coalesce(max(id), 0) FROM chunk")
-            switch_serving_model(c)
-    return bool(fetch_all(c, "SELECT 1 FROM meta WHERE key = 'listed_to'"))
+def configure_models(c: apsw.Connection, models: Sequence[VectorModel]) -> bool:
+    """Name the models every chunk needs a vector of; True if chunks are still to be listed for one."""
+    for place, model in enumerate(models, 1):
+        c.execute(
+            "INSERT INTO model (fingerprint, width, name, place, listed_to) VALUES (?, ?, ?, ?, 0) ON CONFLICT (fingerprint) "
+            "DO UPDATE SET listed_to = CASE WHEN place = 0 THEN 0 ELSE listed_to END, name = excluded.name, place = excluded.place",
+            (model.fingerprint, model.width, model.name, place),
+        )
+    configured = orjson.dumps([model.fingerprint for model in models]).decode()
+    c.execute(
+        "UPDATE model SET place = 0, listed_to = NULL WHERE fingerprint NOT IN (SELECT value FROM json_each(?))",
+        (configured,),
+    )
+    c.execute("DELETE FROM unembedded WHERE model IN (SELECT id FROM model WHERE place = 0)")
+    return is_listing(c)
+
+
+def is_listing(c: apsw.Connection) -> bool:
+    """Return True while chunks are being listed for a model."""
+    return bool(fetch_all(c, "SELECT 1 FROM model WHERE listed_to IS NOT NULL"))
 
 
 def list_unembedded(c: apsw.Connection, limit: int) -> bool:
-    """List the next page of chunks that lack the wanted model's vector; False: that was the last.
+    """List the next page of chunks that lack a model's vector; False: there is no more to list.
 
     The position is stored with the page, so that a restart continues there.
     """
-    found = c.execute("SELECT value FROM meta WHERE key = 'listed_to'").fetchone()
-    if found is None:
+    found = fetch_all(c, "SELECT id, listed_to FROM model WHERE listed_to IS NOT NULL ORDER BY place LIMIT 1")
+    if not found:
         return False
-    page = [k for (k,) in c.execute("SELECT id FROM chunk WHERE id > ? ORDER BY id LIMIT ?", (found[0], limit))]
-    if not page:
-        c.execute("DELETE FROM meta WHERE key = 'listed_to'")
-        switch_serving_model(c)
-        return False
+    model, after = found[0]
+    page = [k for (k,) in c.execute("SELECT id FROM chunk WHERE id > ? ORDER BY id LIMIT ?", (after, limit))]
+    last = page[-1] if page else None
     c.execute(
-        "INSERT OR IGNORE INTO unembedded SELECT k.id, k.owner FROM chunk k WHERE k.id > ? AND k.id <= ? AND NOT EXISTS "
-        "(SELECT 1 FROM vector v JOIN model m ON m.id = v.model JOIN meta w ON w.key = 'wanted_model' "
-        "AND w.value = m.fingerprint WHERE v.chunk = k.id)",
-        (found[0], page[-1]),
+        "INSERT OR IGNORE INTO unembedded (chunk, model, owner) SELECT k.id, ?1, k.owner FROM chunk k WHERE k.id > ?2 "
+        "AND k.id <= ?3 AND NOT EXISTS (SELECT 1 FROM vector v WHERE v.chunk = k.id AND v.model = ?1)",
+        (model, after, last),
     )
-    c.execute("UPDATE meta SET value = ? WHERE key = 'listed_to'", (page[-1],))
+    c.execute("UPDATE model SET listed_to = ? WHERE id = ?", (last, model))
     return True
+
+
+def unembedded_partitions(c: apsw.Connection) -> list[Caller]:
+    """Every partition with a chunk that lacks a vector."""
+    lacks = "EXISTS (SELECT 1 FROM model m JOIN unembedded u ON u.model = m.id AND u.owner = o.id)"
+    return [Caller(account, user) for account, user in c.execute(f"SELECT account, user FROM owner o WHERE {lacks}")]
 
 
 def partitions(c: apsw.Connection) -> list[Caller]:

@@ -55,10 +55,10 @@ def insert_chunks(
 
 
 def list_unembedded(c: apsw.Connection, chunks: Sequence[int], partition_id: int) -> None:
-    """Have chunks embedded, if there is a model to do it."""
+    """Have chunks embedded by every configured model."""
     c.execute(
-        "INSERT OR IGNORE INTO unembedded (chunk, owner) SELECT value, ? FROM json_each(?) WHERE EXISTS "
-        "(SELECT 1 FROM meta WHERE key = 'wanted_model' AND value <> '')",
+        "INSERT OR IGNORE INTO unembedded (chunk, model, owner) SELECT w.value, m.id, ?1 FROM json_each(?2) w CROSS JOIN model m "
+        "WHERE m.place > 0",
         (partition_id, orjson.dumps(chunks).decode()),
     )
 
@@ -188,7 +188,7 @@ def copy_chunks(tx: WriteTx, source: int, to: int, partition_id: int) -> None:
         )
         c.execute("INSERT INTO refused SELECT ?, model, why FROM refused WHERE chunk = ?", (previous, old))
         c.execute(
-            "INSERT INTO unembedded SELECT ?, ? WHERE EXISTS (SELECT 1 FROM unembedded WHERE chunk = ?)",
+            "INSERT INTO unembedded (chunk, model, owner) SELECT ?, model, ? FROM unembedded WHERE chunk = ?",
             (previous, partition_id, old),
         )
         count(c, partition_id, 1, length)

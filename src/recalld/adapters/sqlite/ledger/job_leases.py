@@ -59,7 +59,9 @@ def lease(
         return []
     running = fetch_all(c, "SELECT account, user FROM job WHERE state = 'running'")
     run = _LeaseRun(c, now, policies, worker, jobs_max, now + lease_s, Counter(running))
-    for lane in (Lane.INTERACTIVE, Lane.BULK):
+    for lane in Lane:
+        if lane is Lane.BACKGROUND:
+            run.jobs_max = min(jobs_max, len(run.leased) + 1)
         if not lanes or lane in lanes:
             run.take_from(lane)
     return run.leased

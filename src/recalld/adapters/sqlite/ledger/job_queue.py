@@ -140,6 +140,16 @@ def counts(c: apsw.Connection, now: float) -> list[QueueCount]:
     return [found.get(k, QueueCount(k, 0, 0, 0, done.get(k, 0), 0.0)) for k in sorted({*found, *done})]
 
 
+def has_other_work(c: apsw.Connection) -> bool:
+    """Return True if a job that goes before background work runs or is due."""
+    (found,) = fetch_one(
+        c,
+        "SELECT EXISTS (SELECT 1 FROM job WHERE state = 'running' AND lane <> 'background') OR EXISTS "
+        "(SELECT 1 FROM turn WHERE ready > 0 AND lane <> 'background')",
+    )
+    return bool(found)
+
+
 def pending(c: apsw.Connection, caller: Caller, task_id: str, due: bool) -> int:
     # LLM tiers may be postponed for a day; waiting for content does not include them.
     (count,) = fetch_one(

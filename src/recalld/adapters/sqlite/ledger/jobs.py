@@ -61,6 +61,12 @@ class SqliteBacklog(_Part):
         access = self._access
         return await index_coverage.unembedded(access.read, access.blobs.get, caller, fingerprint, limit)
 
+    async def unembedded_partitions(self) -> list[Caller]:
+        return await self._access.read(background_queries.unembedded_partitions)
+
+    async def has_other_work(self) -> bool:
+        return await self._access.read(job_queue.has_other_work)
+
     async def unindexed(self, caller: Caller, uri: Uri, *, after: int, limit: int) -> list[Node]:
         return await self._access.read(lambda c: background_queries.unindexed(c, caller, uri, after, limit))
 

@@ -12,7 +12,7 @@ from recalld.adapters.sqlite.database.append_streams import read_content
 from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.domain.errors import Corrupt
 from recalld.infra.logs import get_logger
-from recalld.ports.maintenance import Verified
+from recalld.ports.maintenance import VectorModel, Verified
 
 from . import background_queries, integrity_check, retention
 from .access import Access
@@ -30,12 +30,11 @@ class SqliteMaintenance:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def set_wanted_model(self, fingerprint: str, width: int) -> None:
+    async def configure_models(self, models: Sequence[VectorModel]) -> None:
         write, page = self._access.write, background_queries.BACKFILL_PAGE
-        if not await write(lambda c: background_queries.set_wanted_model(c, fingerprint, width)):
-            return
-        while await write(lambda c: background_queries.list_unembedded(c, page), bulk=True):
-            pass
+        if await write(lambda c: background_queries.configure_models(c, models)):
+            while await write(lambda c: background_queries.list_unembedded(c, page), bulk=True):
+                pass
 
     async def probe(self) -> float:
         access, mark = self._access, secrets.token_hex(8)

@@ -7,7 +7,6 @@ from functools import partial
 import apsw
 
 from recalld.adapters.sqlite.database.migration import (
-    BACKFILL_CURSOR,
     REBUILD_LEXICON,
     recreate_lexicon,
     recreate_vectors,
@@ -157,8 +156,8 @@ def fill_lexicon(c: apsw.Connection, limit: int) -> bool:
 
 
 def _to_rebuild(c: apsw.Connection) -> set[str]:
-    keys = {k for (k,) in c.execute("SELECT key FROM meta WHERE key IN (?, ?)", (REBUILD_LEXICON, BACKFILL_CURSOR))}
-    found = {part for part, key in ((LEXICON, REBUILD_LEXICON), (VECTORS, BACKFILL_CURSOR)) if key in keys}
+    found = {LEXICON} if fetch_all(c, "SELECT 1 FROM meta WHERE key = ?", (REBUILD_LEXICON,)) else set()
+    found |= {VECTORS} if background_queries.is_listing(c) else set()
     salvaged = set(_to_salvage(c))
     if fetch_all(
         c, "SELECT 1 FROM job WHERE kind = ? AND state IN ('pending', 'running') LIMIT 1", (RecheckPayload.KIND,)

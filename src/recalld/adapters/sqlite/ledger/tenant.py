@@ -214,7 +214,7 @@ class SqliteTenant:
     async def consistency(self, uri: Uri, *, first: int) -> Consistency:
         return await index_coverage.consistency(self._scan, self.caller, uri, first)
 
-    async def vectors(self) -> VectorCount:
+    async def vectors(self) -> tuple[VectorCount, ...]:
         return await self._read(lambda c: vector_coverage.count(c, self.caller))
 
     # Last, because below it the word list means this method.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -15,16 +15,16 @@ CANDIDATES_MAX = 1_000
 """Chunks that terms may select in a scope that is not scored in full."""
 
 
-def candidate_ids(lexical: LexicalMatches | None, nearest: Sequence[Ids]) -> Ids:
+def candidate_ids(lexical: LexicalMatches | None, nearest: Ids) -> Ids:
     """Return ascending ids of the chunks with the most informative terms, of those with the phrase, and of the nearest."""
     if lexical is None:
-        return np.unique(np.concatenate([NO_MATCHES.phrase, *nearest]))
+        return np.unique(np.concatenate([NO_MATCHES.phrase, nearest]))
     postings, phrase = matched(lexical)
     ids, member = np.unique(postings.chunk, return_inverse=True)
     if len(ids) > CANDIDATES_MAX:
         worth = np.bincount(member, idf(lexical.document_frequency, lexical.chunks)[postings.term])
         ids = ids[np.argpartition(-worth, CANDIDATES_MAX)[:CANDIDATES_MAX]]
-    return np.unique(np.concatenate([ids, phrase, *nearest]))
+    return np.unique(np.concatenate([ids, phrase, nearest]))
 
 
 def candidate_table(

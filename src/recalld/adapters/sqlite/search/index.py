@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from recalld.adapters.sqlite.database.readers import Readers
 from recalld.domain.caller import Caller
 from recalld.domain.query import Query
@@ -24,6 +26,7 @@ FULL_SCORING_ROWS_MAX = 20_000
 CATALOG_ROWS_MAX = 4_000_000
 CACHED_POSTINGS_MAX = 1_000_000
 VECTOR_BYTES_MAX = 2_000_000_000
+NO_IDS: Ids = np.zeros(0, np.int64)
 
 
 class SqliteSearchIndex:
@@ -49,19 +52,15 @@ class SqliteSearchIndex:
         scope = await self._catalog.resolve_scope(caller, query, linger_s=linger_s)
         return SqliteSearchView(scope, self._store, self._lexicon, self._vectors)
 
-    async def models(self) -> tuple[str, ...]:
-        """See ``ports.index.SearchIndex``."""
-        return await self._vectors.models(())
-
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """The token of ``DenseMatches``: the vector and what it was compared with; the cosines of a scope that is scored in full,
-    else the ids of the nearest chunks."""
+    """The token of ``DenseMatches``: the vectors by model and what they were compared with; the cosines of a scope that is
+    scored in full, else the ids of the nearest chunks."""
 
-    vector: Scores
+    vectors: Mapping[str, Scores]
     index: VectorIndex
-    found: Cosines | Ids
+    found: Mapping[str, Cosines] | Ids
 
 
 class SqliteSearchView:
@@ -74,41 +73,41 @@ class SqliteSearchView:
         self._store = store
         self._lexicon = lexicon
         self._vectors = vectors
-        self._loaded: dict[str, VectorIndex] = {}
-
-    async def models(self) -> tuple[str, ...]:
-        """See ``ports.index.SearchView``."""
-        return await self._vectors.models(self._scope.partition_ids)
+        self._loaded: VectorIndex | None = None
 
     async def lexical(self, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
         """See ``ports.index.SearchView``."""
         return await self._lexicon.match(self._scope, terms, phrase)
 
-    async def load_vectors(self, model: str, *, linger_s: float = 0.0) -> None:
+    async def load_vectors(self, models: Sequence[str], *, linger_s: float = 0.0) -> None:
         """See ``ports.index.SearchView``."""
-        self._loaded[model] = await self._vectors.refresh(self._scope.partition_ids, model, linger_s=linger_s)
+        self._loaded = await self._vectors.refresh(self._scope.partition_ids, models, linger_s=linger_s)
 
-    async def dense(self, model: str, vector: Scores, *, limit: int) -> DenseMatches:
+    async def dense(self, vectors: Mapping[str, Scores], *, limit: int) -> DenseMatches:
         """See ``ports.index.SearchView``."""
-        index, table = self._loaded[model], self._scope.table
+        index, table = self._loaded, self._scope.table
+        assert index is not None
         if table is not None:
-            return DenseMatches(True, _Compared(vector, index, await index.cosines(vector, table.ids)))
-        nearest = await index.search(self._scope, vector, hits_max=limit)
-        return DenseMatches(nearest.exact, _Compared(vector, index, nearest.ids))
+            return DenseMatches(True, _Compared(vectors, index, await index.cosines(vectors, table.ids)))
+        nearest = await index.search(self._scope, vectors, hits_max=limit)
+        return DenseMatches(nearest.exact, _Compared(vectors, index, nearest.ids))
 
     async def candidates(
-        self, lexical: LexicalMatches | None, dense: Mapping[str, DenseMatches], *, around: int
+        self, lexical: LexicalMatches | None, dense: DenseMatches | None, *, around: int
     ) -> CandidateTable:
         """See ``ports.index.SearchView``."""
-        compared = {model: each.token for model, each in dense.items() if isinstance(each.token, _Compared)}
         rows = self._scope.table
+        compared = dense.token if dense is not None and isinstance(dense.token, _Compared) else None
         if rows is None:
-            ids = candidate_ids(lexical, [c.found for c in compared.values() if not isinstance(c.found, Cosines)])
+            nearest = compared.found if compared is not None and isinstance(compared.found, np.ndarray) else NO_IDS
+            ids = candidate_ids(lexical, nearest)
             rows = await self._store.read(lambda _: self._scope.table_around(ids, around))
-        cosines = {
-            model: c.found if isinstance(c.found, Cosines) else await c.index.cosines(c.vector, rows.ids)
-            for model, c in compared.items()
-        }
+        cosines: Mapping[str, Cosines] = {}
+        if compared is not None:
+            found = compared.found
+            cosines = (
+                await compared.index.cosines(compared.vectors, rows.ids) if isinstance(found, np.ndarray) else found
+            )
         return candidate_table(rows, lexical, cosines)
 
     async def hydrate(self, nodes: Sequence[int], *, tiers: bool = True) -> list[HitRecord]:

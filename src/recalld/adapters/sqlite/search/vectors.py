@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 
 from recalld.adapters.sqlite.database.readers import Readers
-from recalld.adapters.sqlite.database.sql import WANTED_TO, fetch_one
+from recalld.adapters.sqlite.database.sql import fetch_one
 from recalld.infra.coalesce import Coalescer
 from recalld.ports.compute import Compute
 from recalld.ports.index import Cosines, Ids, Scores
@@ -28,11 +28,6 @@ FROM json_each(?1) w JOIN owner o ON o.id = w.value"""
 OVERFETCH = 3
 """Candidates per hit: three times the hits contain 98% of the exact ones, and the index's cost grows with the number."""
 FILTERED_EXACT_MAX = 5_000
-_SERVING = f"""
-SELECT coalesce((SELECT value FROM meta WHERE key = 'wanted_model' AND value <> '' AND json_array_length(?1) > 0
-    AND NOT EXISTS (SELECT 1 FROM meta WHERE key = 'listed_to') AND NOT EXISTS (
-      SELECT 1 FROM json_each(?1) w CROSS JOIN unembedded u ON u.owner = w.value WHERE u.chunk <= {WANTED_TO})),
-  (SELECT value FROM meta WHERE key = 'serving_model'), '')"""
 _LIVE_CHUNKS = "SELECT group_concat(chunk) FROM vector WHERE owner = ? AND model = ?"
 SPARE_ROWS = 1_000
 """Below this number of vectors, deleted ones are not looked for."""
@@ -120,32 +115,28 @@ class Vectors:
         # One refresh at a time: caches have one writer and many readers.
         self._coalescer = Coalescer(self._refresh)
 
-    async def refresh(self, partition_ids: Sequence[int], model: str, *, linger_s: float = 0.0) -> VectorIndex:
+    async def refresh(
+        self, partition_ids: Sequence[int], models: Sequence[str], *, linger_s: float = 0.0
+    ) -> VectorIndex:
         """Load the new vectors of these partitions and return an index over all of them, which needs no disk access."""
-        return await self._coalescer.submit((tuple(partition_ids), model), linger_s=linger_s)
-
-    async def models(self, partition_ids: Sequence[int]) -> tuple[str, ...]:
-        """Return the model whose vectors are searched in these partitions; without any: in the store."""
-        ids = orjson.dumps(partition_ids).decode()
-        (found,) = await self._store.read(lambda c: fetch_one(c, _SERVING, (ids,)))
-        return (str(found),) if found else ()
+        return await self._coalescer.submit((tuple(partition_ids), tuple(models)), linger_s=linger_s)
 
     # ------------------------------------------------------------------ inside
-    async def _refresh(self, requests: Sequence[tuple[tuple[int, ...], str]]) -> list[VectorIndex]:
+    async def _refresh(self, requests: Sequence[tuple[tuple[int, ...], tuple[str, ...]]]) -> list[VectorIndex]:
         """Refresh for all waiting callers in one read, or in a few if there is much to load."""
-        wanted = {
-            model: sorted({o for partition_ids, m in requests if m == model for o in partition_ids})
-            for _, model in requests
-        }
+        wanted: dict[str, set[int]] = {}
+        for partition_ids, models in requests:
+            for model in models:
+                wanted.setdefault(model, set()).update(partition_ids)
 
         def pull(c: apsw.Connection) -> bool:
-            return any(self._load(c, partition_ids, model) for model, partition_ids in wanted.items())
+            return any(self._load(c, sorted(partition_ids), model) for model, partition_ids in wanted.items())
 
         while await self._store.read(pull):
             pass
         return [
-            VectorIndex(self._cached(partition_ids, fingerprint), self._compute)
-            for partition_ids, fingerprint in requests
+            VectorIndex({model: self._cached(partition_ids, model) for model in models}, self._compute)
+            for partition_ids, models in requests
         ]
 
     def _load(self, c: apsw.Connection, partition_ids: Sequence[int], fingerprint: str) -> bool:
@@ -227,50 +218,56 @@ class Nearest(NamedTuple):
 
 
 class VectorIndex:
-    """Vectors of some partitions and one model, at least as new as the call that returned it."""
+    """Vectors of some partitions and models, at least as new as the call that returned it."""
 
-    def __init__(self, cached: dict[int, _PartitionVectors], compute: Compute) -> None:
+    def __init__(self, cached: Mapping[str, dict[int, _PartitionVectors]], compute: Compute) -> None:
         self._cache = cached
         self._compute = compute
 
-    async def search(self, scope: Scope, vector: Scores, *, hits_max: int) -> Nearest:
-        """Return the nearest chunks of ``scope``, which covers the same partitions. ``vector``: float32, unit length.
+    async def search(self, scope: Scope, vectors: Mapping[str, Scores], *, hits_max: int) -> Nearest:
+        """Return the nearest chunks of ``scope``, which covers the same partitions. ``vectors``: by model, float32, unit length.
 
         All chunks of a partition up to ``exact_max``; of a larger one the best ``hits_max`` of an approximate index,
-        rescored exactly. Chunks without a vector of this model are absent.
+        rescored exactly, for each model. Chunks without a vector are absent.
         """
-        return await self._compute.run(self._search, scope, vector, hits_max)
+        return await self._compute.run(self._search, scope, vectors, hits_max)
 
-    async def cosines(self, vector: Scores, ids: Ids) -> Cosines:
-        """Return exact cosines of these chunks (ascending ids)."""
-        return await self._compute.run(self._cosines, vector, ids)
+    async def cosines(self, vectors: Mapping[str, Scores], ids: Ids) -> dict[str, Cosines]:
+        """Return exact cosines of these chunks (ascending ids), by model."""
+        return await self._compute.run(self._cosines, vectors, ids)
 
-    def _search(self, scope: Scope, vector: Scores, hits_max: int) -> Nearest:
-        found = [np.zeros(0, np.int64)]
-        exact = True
-        for partition_id, inside in zip(scope.partition_ids, scope.ids, strict=True):
-            cached = self._cache.get(partition_id)
-            if cached is None:
-                continue
-            # The view first: the index contains at least as much.
-            view, index = cached.view, cached.index
-            rows, _ = cached.find_rows(view.ids, inside)
-            if index is None or len(rows) <= FILTERED_EXACT_MAX:
-                found.append(view.ids[rows])
-                continue
-            exact = False
-            allowed = None if len(rows) == len(view.ids) else view.ids[rows]
-            at, there = rows_of(view.ids, np.sort(index.nearest(vector, hits_max * OVERFETCH, allowed)))
-            at = at[there]
-            best = np.argsort(-view.cosines(vector, at), kind="stable")[:hits_max]
-            found.append(view.ids[at[best]])
-        return Nearest(np.concatenate(found), exact)
+    def _search(self, scope: Scope, vectors: Mapping[str, Scores], hits_max: int) -> Nearest:
+        parts = [
+            _nearest(cached, inside, vector, hits_max)
+            for model, vector in vectors.items()
+            for partition_id, inside in zip(scope.partition_ids, scope.ids, strict=True)
+            if (cached := self._cache[model].get(partition_id)) is not None
+        ]
+        ids = np.unique(np.concatenate([np.zeros(0, np.int64), *(part.ids for part in parts)]))
+        return Nearest(ids, all(part.exact for part in parts))
 
-    def _cosines(self, vector: Scores, ids: Ids) -> Cosines:
-        scores, known = np.full(len(ids), np.nan, np.float32), 0
-        for each in self._cache.values():
-            view = each.view
-            rows, which = each.find_rows(view.ids, ids)
-            scores[which] = view.cosines(vector, rows)
-            known += len(which)
-        return Cosines(scores, known)
+    def _cosines(self, vectors: Mapping[str, Scores], ids: Ids) -> dict[str, Cosines]:
+        return {model: _cosines(self._cache[model].values(), vector, ids) for model, vector in vectors.items()}
+
+
+def _nearest(cached: _PartitionVectors, inside: Ids, vector: Scores, hits_max: int) -> Nearest:
+    # The view first: the index contains at least as much.
+    view, index = cached.view, cached.index
+    rows, _ = cached.find_rows(view.ids, inside)
+    if index is None or len(rows) <= FILTERED_EXACT_MAX:
+        return Nearest(view.ids[rows], True)
+    allowed = None if len(rows) == len(view.ids) else view.ids[rows]
+    at, there = rows_of(view.ids, np.sort(index.nearest(vector, hits_max * OVERFETCH, allowed)))
+    at = at[there]
+    best = np.argsort(-view.cosines(vector, at), kind="stable")[:hits_max]
+    return Nearest(view.ids[at[best]], False)
+
+
+def _cosines(partitions: Iterable[_PartitionVectors], vector: Scores, ids: Ids) -> Cosines:
+    scores, known = np.full(len(ids), np.nan, np.float32), 0
+    for each in partitions:
+        view = each.view
+        rows, which = each.find_rows(view.ids, ids)
+        scores[which] = view.cosines(vector, rows)
+        known += len(which)
+    return Cosines(scores, known)

@@ -74,11 +74,12 @@ class CountQuery(Model):
 
 
 class Vectors(Model):
-    """The number of chunks that have a vector, of how many, and why texts were refused one."""
+    """The number of chunks that have a vector, of how many, and why texts were refused one: of the model that lacks most."""
 
     made: int
     wanted: int
     refused: dict[str, int] = {}
+    model: str = ""
 
 
 class CountResult(Model):
