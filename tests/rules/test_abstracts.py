@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recalld.domain.document import Document
 from recalld.domain.policy import ABSTRACT_CHARS_MAX
-from recalld.rules.abstracts import abstract, best, score, terms, titled
+from recalld.rules.abstracts import abstract
+from recalld.rules.salience import best, score, terms
+from tests.fakes.parsers import built_in
 
 TEXT = st.text(st.sampled_from("ab cde.!?。！\n#`|-你好数据1 "), max_size=900)
 
@@ -26,19 +31,30 @@ def test_the_authors_summary_comes_first() -> None:
     assert abstract("x.md", document) == "Tool: What it is for."
 
 
-def test_a_title_in_the_text_is_not_repeated() -> None:
-    assert titled("Vector index", "The vector index finds neighbours.") == "The vector index finds neighbours."
-
-
-def test_the_sentence_most_of_the_text_is_about_is_chosen() -> None:
+def test_the_first_paragraph_that_names_its_subject_speaks_for_the_text() -> None:
     text = (
-        "Click here to subscribe now please.\n\nThe ledger stores every change of the tree in one log. "
-        "A change in the ledger log is durable before the writer answers. Readers of the tree follow the ledger log. "
-        "Bananas are yellow fruits in shops."
+        "# Ledger\n\nClick here to subscribe.\n\n> [!note] Beta\n\nThe ledger stores every change of the tree in one log. "
+        "It is durable. It never blocks readers, whatever they ask for and however long it takes them to read it all.\n\n"
+        "## More\n\nBananas are yellow.\n"
     )
-    result = abstract("x.md", Document("text/markdown", text))
-    assert "ledger" in result
-    assert "Bananas" not in result
+    result = abstract("x.md", Document("text/markdown", text, title="Ledger"))
+    assert result.startswith("The ledger stores every change of the tree in one log. It is durable. It never blocks")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "run.md",
+            "# Run\n\n```console\n$ pip install it\nCollecting it\n```\n\n    x = 1\n\n| a | b |\n|---|---|\n| 1 | 2 |\n",
+        ),
+        ("run.txt", "fastapi>=0.1\nuvicorn[standard]==0.2\ngit+https://${TOKEN}@github.com/x/y.git@9.5\n"),
+        ("run.cfg", "[server]\nport = 1933\nhost = 127.0.0.1\n"),
+    ],
+)
+def test_output_tables_and_configuration_are_no_abstract(name: str, text: str) -> None:
+    document = built_in().parse(name, text.encode())
+    assert not re.search(r"[=|$>]|Collecting|TOKEN", abstract(name, document))
 
 
 def test_chinese_gives_a_chinese_abstract() -> None:
@@ -48,9 +64,27 @@ def test_chinese_gives_a_chinese_abstract() -> None:
     assert result.endswith("。")
 
 
-def test_code_without_comments_is_described_by_its_definitions() -> None:
-    result = abstract("a.py", Document("text/x-python", "class Cart: ...", symbols=("Cart", "Cart.add")))
-    assert result == "a.py: python with Cart, Cart.add"
+@pytest.mark.parametrize(
+    ("name", "source", "found"),
+    [
+        ("a.py", "class Cart: ...\n\ndef total(): ...\n", "a.py (Python): Cart, total"),
+        ("a.py", '"""Carts and what is in them.\n\nMore."""\nclass Cart: ...\n', "a.py: Carts and what is in them."),
+        (
+            "page.py",
+            'class Cart:\n    """A cart of one customer.\n\n    :param x: no\n    """\n',
+            "page.py: Cart: A cart of one customer.",
+        ),
+        ("__init__.py", '"""Ports of the store."""\n', "__init__.py: Ports of the store."),
+        ("test_a.py", "def test_a_cart_is_empty(): ...\n", "test_a.py (Python): a cart is empty"),
+        (
+            "a.rb",
+            "# frozen_string_literal: true\n\n# Reads a cart from a file.\nclass Cart\nend\n",
+            "a.rb: Reads a cart from a file.",
+        ),
+    ],
+)
+def test_code_is_described_by_its_docstring_or_its_definitions(name: str, source: str, found: str) -> None:
+    assert abstract(name, built_in().parse(name, source.encode())) == found
 
 
 def test_no_sentence_gives_no_best_one() -> None:

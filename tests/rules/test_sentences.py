@@ -45,13 +45,6 @@ def test_code_tables_headings_and_front_matter_are_no_prose() -> None:
     assert rule.sentences(text) == ["Real words here.", "An item."]
 
 
-def test_markup_becomes_words() -> None:
-    assert (
-        rule.plain("See **the** [guide](http://x.y/z) for `snake_case` <b>now</b> ![i](a.png)")
-        == "See the guide for snake_case now"
-    )
-
-
 @given(TEXT, st.integers(2, 120))
 def test_a_fitted_text_fits(text: str, chars_max: int) -> None:
     assert len(rule.fit(text, chars_max)) <= chars_max

@@ -1,10 +1,7 @@
-"""L0: the sentences that best stand for a text, chosen from the text itself."""
+"""L0 of a file: what its author says it is about."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -12,209 +9,42 @@ from recalld.domain.document import Document
 from recalld.domain.policy import ABSTRACT_CHARS_MAX
 
 from . import media
-from .sentences import SCAN_CHARS_MAX, fit, is_wide, plain, sentences
+from .code_purpose import code_abstract
+from .inline_markup import plain_markdown
+from .lead import GOOD, lead
+from .prose import blocks, is_prose
+from .sentences import SCAN_CHARS_MAX, fit, is_wide
+from .text_blocks import BlockKind
+from .titles import title_of, titled
 
-_SENTENCES_SCORED_MAX: Final = 120
-_POSITION_FADES: Final = 0.12
-_GOOD_CHARS: Final = (40, 220)
-_GOOD_WIDE_CHARS: Final = (12, 90)
-_WORD = re.compile(r"[A-Za-zÀ-ɏЀ-ӿ][\wÀ-ɏЀ-ӿ'-]+|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
-_STOP: Final = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "and",
-        "or",
-        "of",
-        "to",
-        "in",
-        "on",
-        "at",
-        "for",
-        "with",
-        "from",
-        "by",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "it",
-        "its",
-        "this",
-        "that",
-        "these",
-        "those",
-        "as",
-        "not",
-        "but",
-        "if",
-        "then",
-        "else",
-        "you",
-        "your",
-        "we",
-        "our",
-        "they",
-        "their",
-        "he",
-        "she",
-        "his",
-        "her",
-        "can",
-        "could",
-        "will",
-        "would",
-        "should",
-        "may",
-        "might",
-        "do",
-        "does",
-        "did",
-        "have",
-        "has",
-        "had",
-        "i",
-        "my",
-        "me",
-        "so",
-        "no",
-        "yes",
-        "there",
-        "here",
-        "what",
-        "which",
-        "who",
-        "when",
-        "where",
-        "why",
-        "how",
-        "all",
-        "any",
-        "some",
-        "more",
-        "most",
-        "other",
-        "into",
-        "than",
-        "also",
-        "just",
-        "about",
-        "up",
-        "out",
-        "over",
-        "的",
-        "了",
-        "是",
-        "在",
-        "和",
-        "与",
-        "也",
-        "有",
-        "我",
-        "你",
-        "他",
-        "她",
-        "它",
-        "们",
-        "这",
-        "那",
-        "就",
-        "都",
-        "而",
-        "及",
-        "或",
-    ]
-)
+_SUMMARY_CHARS_MIN: Final = 25
+_SHAPES: Final = {"application/xml": "XML", "text/html": "HTML", "application/pdf": "PDF"}
 
 
 def abstract(name: str, document: Document) -> str:
     """L0 of a document: at most 256 characters of its own words, in its own language, never cut inside a word.
 
-    Order of preference: the author's summary, the best sentences, the names it defines, what kind of file it is.
+    Order of preference: the author's summary, the lead of the text (``lead.lead``), its headings, the names it defines,
+    what kind of file it is.
     """
-    title = plain(document.title)[:120]
-    if summary := plain(document.summary[:SCAN_CHARS_MAX]):
+    title = title_of(name, document)
+    summary = plain_markdown(document.summary[:SCAN_CHARS_MAX])
+    chars_left = ABSTRACT_CHARS_MAX - len(title) - 2
+    if media.is_code(document.media):
+        return code_abstract(name, document)
+    data = _is_data(document.media) and (document.media == "application/xml" or not document.indexable.strip())
+    if data or not media.is_text(document.media):
+        return titled(title, summary) if summary else fit(_by_names(name, document), ABSTRACT_CHARS_MAX)
+    text = document.text if document.media == "text/html" else document.indexable or document.text
+    if is_prose(summary) or len(summary) >= _SUMMARY_CHARS_MIN or (summary and is_wide(summary)):
         return titled(title, summary)
-    text = document.indexable or document.text
-    if media.is_code(document.media) or not media.is_text(document.media) or _is_data(document.media):
-        return fit(_by_names(name, document), ABSTRACT_CHARS_MAX)
-    chosen = best(sentences(text, _SENTENCES_SCORED_MAX), title)
-    if chosen:
+    found = list(blocks(text, document.media))
+    headings = [b.text for b in found if b.kind is BlockKind.HEADING and b.text != title]
+    if chosen := lead(found, title, chars_left, score_min=GOOD if len(headings) > 1 else 0.0):
         return titled(title, chosen)
-    if document.symbols:
-        return fit(_by_names(name, document), ABSTRACT_CHARS_MAX)
-    return fit(title or plain(text[:SCAN_CHARS_MAX].strip()[:600]) or f"{name}: empty", ABSTRACT_CHARS_MAX)
-
-
-def titled(title: str, words: str, chars_max: int = ABSTRACT_CHARS_MAX) -> str:
-    """Return ``Title: words``, or the words alone if they begin with the title or contain it."""
-    missing = set(terms(title)) - set(terms(words[:chars_max]))
-    if not title or not missing or words.lower().startswith(title.lower()):
-        return fit(words or title, chars_max)
-    colon = "：" if is_wide(words) and is_wide(title) else ": "
-    return fit(f"{title.rstrip('.:：。 ')}{colon}{words}", chars_max)
-
-
-def best(found: Sequence[str], title: str = "", chars_max: int = ABSTRACT_CHARS_MAX) -> str:
-    """Return the sentences most central to the text, in reading order and within ``chars_max``; "" if there are none.
-    Early sentences and those that share words with the title are preferred."""
-    scores = score(found, title)
-    if not scores:
-        return ""
-    order = sorted(range(len(found)), key=lambda i: (-scores[i], i))
-    picked = [order[0]]
-    used = len(found[order[0]])
-    for i in order[1:4]:
-        if scores[i] > 0 and used + 1 + len(found[i]) <= chars_max and _adds(found[i], [found[p] for p in picked]):
-            picked.append(i)
-            used += 1 + len(found[i])
-    gap = "" if is_wide(found[order[0]]) else " "
-    return fit(gap.join(found[i] for i in sorted(picked)), chars_max)
-
-
-def score(found: Sequence[str], title: str = "") -> list[float]:
-    """Return one score per sentence: cosine of its term counts with the whole text, position, words shared with the
-    title, and length."""
-    bags = [Counter(terms(sentence)) for sentence in found]
-    whole: Counter[str] = Counter()
-    for bag in bags:
-        whole.update(bag.keys())
-    norm = math.sqrt(sum(n * n for n in whole.values())) or 1.0
-    wanted = set(terms(title))
-    return [_score(found[i], bag, i, whole, norm, wanted) for i, bag in enumerate(bags)]
-
-
-def terms(text: str) -> list[str]:
-    """Light index terms: lower-case words without stop words, pairs of neighbouring CJK characters."""
-    result: list[str] = []
-    for word in _WORD.findall(text):
-        if word[0] >= "\u3040":
-            result.extend(word[i : i + 2] for i in range(max(1, len(word) - 1)))
-        else:
-            low = word.lower()
-            if low not in _STOP:
-                result.append(low)
-    return [term for term in result if term not in _STOP]
-
-
-def _score(sentence: str, bag: Counter[str], index: int, whole: Counter[str], norm: float, wanted: set[str]) -> float:
-    if not bag:
-        return 0.0
-    near = sum(whole[term] for term in bag) / (norm * math.sqrt(len(bag)))
-    place = 1.0 / (1.0 + _POSITION_FADES * index)
-    about = len(wanted & bag.keys()) / len(wanted) if wanted else 0.0
-    low, high = _GOOD_WIDE_CHARS if is_wide(sentence) else _GOOD_CHARS
-    length = min(1.0, len(sentence) / low, high / max(1, len(sentence)) + 0.3)
-    says = 0.6 if sentence.endswith((":", "：", "?", "？")) else 1.0
-    return (near + 0.9 * place + 0.4 * about) * length * says
-
-
-def _adds(sentence: str, picked: Sequence[str]) -> bool:
-    mine = set(terms(sentence))
-    return all(len(mine & set(terms(other))) <= len(mine) * 0.6 for other in picked)
+    if listed := summary or _separated(headings) or lead(found, title, chars_left):
+        return titled(title, listed)
+    return fit(_by_names(name, document), ABSTRACT_CHARS_MAX)
 
 
 def _is_data(kind: str) -> bool:
@@ -222,8 +52,12 @@ def _is_data(kind: str) -> bool:
 
 
 def _by_names(name: str, document: Document) -> str:
-    """Return ``config.json: JSON with server, server.port``: the description of a file without sentences."""
-    kind = document.media.rsplit("/", 1)[-1].removeprefix("x-")
-    listed = ", ".join(document.symbols[:40])
-    lead = document.facts.get("shape", "") or kind
-    return f"{name}: {lead}" + (f" with {listed}" if listed else "")
+    """Return ``config.json (JSON): server, logging``: the top names of a file without sentences."""
+    shape = document.facts.get("shape", "") or _SHAPES.get(document.media, "")
+    top = [symbol for symbol in document.symbols if "." not in symbol] or list(document.symbols)
+    named = document.title if document.title.strip() and not _is_data(document.media) else name
+    return named + (f" ({shape})" if shape else "") + (f": {', '.join(top[:40])}" if top else "")
+
+
+def _separated(headings: Sequence[str]) -> str:
+    return "; ".join(dict.fromkeys(h.rstrip(".:：。") for h in headings))

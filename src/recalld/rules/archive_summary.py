@@ -9,8 +9,8 @@ from typing import Final
 from recalld.domain.policy import ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX
 from recalld.domain.session import Message
 
-from .abstracts import best
 from .fact_sentences import DECISIVE, MESSAGE_CHARS_SCANNED_MAX, Statement, day, opening, quote, speakers, statements_of
+from .salience import best
 from .sentences import fit, sentences
 
 MESSAGES_SCANNED_MAX: Final = 2_000

@@ -13,9 +13,9 @@ from typing import Final
 from recalld.domain.session import Message
 
 from . import memory_footer, names
-from .abstracts import terms
 from .archive_summary import MESSAGES_SCANNED_MAX
 from .fact_sentences import DECISIVE, Statement, day, moment, quote, speaker, statements_of
+from .salience import terms
 from .sentences import fit
 
 EVENTS_MAX: Final = 20

@@ -52,9 +52,17 @@ PLAIN_LANGUAGES: Final[dict[str, str]] = {
 }
 """Languages stored as text: recognised as code, never parsed or split."""
 
+_CODE_NAMES: Final = {
+    **dict.fromkeys(("makefile", "gnumakefile", "justfile"), "makefile"),
+    **dict.fromkeys(("dockerfile", "containerfile"), "dockerfile"),
+}
+
 _DOCUMENTS: Final[dict[str, str]] = {
     **dict.fromkeys((".md", ".markdown", ".mdx", ".mkd"), "text/markdown"),
-    **dict.fromkeys((".txt", ".text", ".log", ".rst", ".adoc", ".org", ".tex"), "text/plain"),
+    **dict.fromkeys((".txt", ".text", ".log", ".tex"), "text/plain"),
+    **dict.fromkeys((".rst", ".rest"), "text/rst"),
+    **dict.fromkeys((".adoc", ".asciidoc", ".asc"), "text/asciidoc"),
+    ".org": "text/org",
     **dict.fromkeys((".html", ".htm", ".xhtml"), "text/html"),
     **dict.fromkeys((".json", ".jsonc", ".ipynb", ".geojson"), "application/json"),
     **dict.fromkeys((".jsonl", ".ndjson"), "application/jsonl"),
@@ -62,7 +70,7 @@ _DOCUMENTS: Final[dict[str, str]] = {
     ".toml": "application/toml",
     ".csv": "text/csv",
     ".tsv": "text/tab-separated-values",
-    **dict.fromkeys((".xml", ".xsd", ".xsl", ".rss"), "application/xml"),
+    **dict.fromkeys((".xml", ".xsd", ".xsl", ".rss", ".svg"), "application/xml"),
     **dict.fromkeys((".ini", ".cfg", ".conf", ".env", ".properties"), "text/plain"),
 }
 _OPAQUE: Final[dict[str, tuple[str, str]]] = {
@@ -162,6 +170,8 @@ def _is_plain(head: bytes) -> bool:
 def media_type(name: str, head: bytes = b"") -> str:
     """Return the media type by suffix, else by the first bytes, else ``text/plain`` or ``application/octet-stream``."""
     suffix = suffix_of(name)
+    if (base := name.rsplit("/", 1)[-1].lower()) in _CODE_NAMES:
+        return f"text/x-{_CODE_NAMES[base]}"
     if suffix in LANGUAGES:
         return f"text/x-{LANGUAGES[suffix]}"
     if suffix in PLAIN_LANGUAGES:
@@ -206,7 +216,7 @@ def is_code(media: str) -> bool:
 
 def splits(media: str) -> bool:
     """True for documents that are split into sections when they are long; code and data stay one file."""
-    return media in {"text/markdown", "text/plain", "text/html"}
+    return media in {"text/markdown", "text/plain", "text/html", "text/rst", "text/asciidoc", "text/org"}
 
 
 def size_words(size: int) -> str:

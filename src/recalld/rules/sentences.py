@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from .inline_markup import plain_markdown
 from .lines import split_lines
 
 SCAN_CHARS_MAX: Final = 24_000
@@ -14,55 +15,14 @@ SENTENCE_CHARS_MAX: Final = 600
 _WIDE: Final = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WIDE_CHAR = re.compile(f"[{_WIDE}]")
 # A run of marks matches from its beginning only: matching from every position would be quadratic.
-_END = re.compile(r"(?<![.!?])[.!?]{1,8}[\"'”’)\]*_]{0,3}(?=\s)|[。！？…]+[」』”’）】]{0,3}|[；;](?=\n)")
-_ABBREVIATIONS: Final = frozenset(
-    [
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        "prof",
-        "sr",
-        "jr",
-        "st",
-        "vs",
-        "etc",
-        "e.g",
-        "i.e",
-        "eg",
-        "ie",
-        "cf",
-        "al",
-        "fig",
-        "no",
-        "vol",
-        "pp",
-        "ca",
-        "approx",
-        "inc",
-        "ltd",
-        "co",
-        "corp",
-        "dept",
-        "est",
-        "jan",
-        "feb",
-        "mar",
-        "apr",
-        "jun",
-        "jul",
-        "aug",
-        "sep",
-        "sept",
-        "oct",
-        "nov",
-        "dec",
-        "u.s",
-        "u.k",
-        "a.m",
-        "p.m",
-    ]
+_END = re.compile(
+    r"(?<![.!?])[.!?]{1,8}[\"'”’)\]*_]{0,3}(?=\s)|(?:[。！？]+|…+(?=[\s\u3400-\u9fff]|$))[」』”’）】]{0,3}|[；;](?=\n)"
 )
+_ABBREVIATED: Final = """
+mr mrs ms dr prof sr jr st vs etc e.g i.e eg ie cf al fig no vol pp ca approx inc ltd co corp dept est jan feb mar apr
+jun jul aug sep sept oct nov dec u.s u.k a.m p.m z.b d.h bzw usw vgl nr bspw ggf p.ej ej pág sra srta resp incl excl
+"""
+_ABBREVIATIONS: Final = frozenset(_ABBREVIATED.split())
 _LAST_WORD = re.compile(r"[\w.]{1,12}$")
 _FENCE = re.compile(r"\s{0,12}(?:[-*+>]\s{1,3}|\d{1,3}[.)]\s{1,3})?(`{3,}|~{3,})")
 _HEADING = re.compile(r"\s{0,3}#{1,6}(?:\s|$)")
@@ -72,11 +32,6 @@ _ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)])\s+(?:\[[ xX]\]\s+)?")
 _DIRECTIVE = re.compile(r"\s*(?:\.\. |:[\w-]+:|\[[^\]]{1,80}\]:\s|<!--|-->|import |export |@\w+\()")
 # ``Key: value`` lines are records, not running text: each stands for itself.
 _RECORD = re.compile(r"[A-Z][\w-]{1,30}: \S")
-_IMAGE = re.compile(r"!\[[^\]\n]{0,300}\]\([^)\n]{0,500}\)")
-_LINK = re.compile(r"\[([^\]\n]{1,300})\](?:\([^)\n]{0,500}\)|\[[^\]\n]{0,100}\])")
-_TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,500}>|<!--[^<>\n]{0,500}-->")
-_MARKS = re.compile(r"\*{1,3}(?=\S)|(?<=\S)\*{1,3}|`+|(?<!\w)_{1,2}(?=\w)|(?<=\w)_{1,2}(?!\w)|~~")
-_BETWEEN_WIDE = re.compile(f"(?<=[{_WIDE}，。！？；：、]) (?=[{_WIDE}])")
 
 
 def is_wide(text: str) -> bool:
@@ -84,19 +39,6 @@ def is_wide(text: str) -> bool:
     sample = text[:2_000]
     wide = len(_WIDE_CHAR.findall(sample))
     return wide * 3 > len(sample.replace(" ", "")) and wide > 0
-
-
-def plain(text: str) -> str:
-    """Return one line without Markdown marks, tags, images and link targets."""
-    # Most lines have no marks: a character search is far cheaper than trying every pattern.
-    if "[" in text:
-        text = _LINK.sub(r"\1", _IMAGE.sub(" ", text))
-    if "<" in text:
-        text = _TAG.sub(" ", text)
-    if any(mark in text for mark in "*`_~"):
-        text = _MARKS.sub("", text)
-    text = " ".join(text.split())
-    return text if text.isascii() else _BETWEEN_WIDE.sub("", text)
 
 
 def paragraphs(text: str) -> list[str]:
@@ -154,7 +96,7 @@ def sentences(text: str, sentences_max: int = 200) -> list[str]:
 
 def first_sentence(text: str, chars_max: int) -> str:
     """Return the first meaningful sentence, truncated to ``chars_max``; "" if there is none."""
-    found = split(plain(text[: chars_max * 6]))
+    found = split(plain_markdown(text[: chars_max * 6]))
     return fit(found[0], chars_max) if found else ""
 
 
@@ -199,7 +141,7 @@ def _is_markup(line: str, *, inside: bool) -> bool:
 
 def _flush(lines: list[str], found: list[str]) -> None:
     if lines:
-        whole = plain(" ".join(line.lstrip("> ") for line in lines))
+        whole = plain_markdown(" ".join(line.lstrip("> ") for line in lines))
         if any(char.isalpha() for char in whole):
             found.append(whole)
         lines.clear()

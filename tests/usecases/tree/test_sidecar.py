@@ -25,7 +25,7 @@ async def test_until_it_is_made_the_tier_says_so_and_the_file_is_not_there(harne
 
 async def test_its_overview_names_every_file_with_its_first_words(harness: Harness) -> None:
     await summarised(harness)
-    assert "`alpha.md`: Alpha" in await harness.engine.overview(FOLDER)
+    assert "`alpha.md`: The quick" in await harness.engine.overview(FOLDER)
     assert (
         (await harness.engine.read(f"{FOLDER}/.overview.md"))
         .rstrip()

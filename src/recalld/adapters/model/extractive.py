@@ -13,6 +13,7 @@ from recalld.ports.compute import Compute
 from recalld.ports.model import Candidate, Child
 from recalld.ports.plugin import Plugin
 from recalld.rules import abstracts, archive_summary, events, overviews
+from recalld.rules import directory_tiers as directories
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -77,9 +78,11 @@ def document_tiers(name: str, document: Document) -> Tiers:
 
 def directory_tiers(title: str, children: tuple[Child, ...], total: int) -> Tiers:
     """L0 and L1 of a directory, at once."""
-    entries = [overviews.Listed(child.name, child.is_dir, child.abstract) for child in children]
+    entries = [directories.Listed(child.name, child.is_dir, child.abstract) for child in children]
     return Tiers(
-        overviews.abstract_of_directory(title, entries, total), overviews.of_directory(title, entries, total), NAME
+        directories.abstract_of_directory(title, entries, total),
+        directories.overview_of_directory(title, entries, total),
+        NAME,
     )
 
 

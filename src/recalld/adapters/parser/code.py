@@ -34,6 +34,11 @@ _COMMENTS = frozenset({"comment", "line_comment", "block_comment"})
 _LICENSE = re.compile(
     r"copyright|licen[sc]e|SPDX|all rights reserved|@ts-|eslint|pylint|-\*-|vim:|#!|generated", re.IGNORECASE
 )
+# Lines addressed to a tool, and rulers.
+_FOR_TOOLS = re.compile(
+    r"^[\s/*#;-]*(?:frozen_string_literal|encoding|coding|typed|rubocop|shellcheck|prettier|noqa|type|pyright|mypy|jshint|"
+    r"vim?|@flow|sourceMappingURL)\b\s?[:=\s-]|^[\s/*#;]*[-=*#~_]{4,}[\s*/]*$"
+)
 _COMMENT_MARKS = re.compile(r"^\s*(?:/\*\*?!?|\*/|\*|///?!?|#+!?|--)[ \t]?|\s*\*/\s*$", re.MULTILINE)
 _STRING = re.compile(r"^[rRbBuUfF]{0,2}(\"\"\"|'''|\"|')(.*)\1$", re.DOTALL)
 _DEPTH_MAX = 6
@@ -235,7 +240,8 @@ def _leading_comment(text: str) -> str:
 
 
 def _comment_text(block: list[str]) -> str:
-    text = _COMMENT_MARKS.sub("", "\n".join(block)).strip()
+    comments = [line for line in block if not _FOR_TOOLS.search(line)]
+    text = _COMMENT_MARKS.sub("", "\n".join(comments)).strip()
     return "" if not text or _LICENSE.search(text) else _first_paragraph(text)
 
 

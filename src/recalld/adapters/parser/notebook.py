@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recalld.rules.blocks import without_base64
-from recalld.rules.sentences import plain
+from recalld.rules.inline_markup import plain_markdown
 
 OUTPUT_CHARS_MAX = 2_000
 """Characters per output: tables and logs are not the subject of a notebook."""
@@ -53,9 +53,9 @@ def _heading_and_prose(source: str) -> tuple[str, str]:
     heading = prose = ""
     for line in source.split("\n"):
         if line.startswith("#") and not heading:
-            heading = plain(line.lstrip("# "))
+            heading = plain_markdown(line.lstrip("# "))
         elif line.strip() and not line.startswith(("#", "!", "|", "```")) and not prose:
-            prose = plain(line)
+            prose = plain_markdown(line)
     return heading, prose
 
 

@@ -20,6 +20,7 @@ from recalld.rules.chunks import chunks_of_file
 from recalld.rules.names import legal, legal_path, stem
 from recalld.rules.sections import Part, layout
 from recalld.rules.tags import merged
+from recalld.rules.titles import title_of_part
 
 from .existing_files import ExistingFiles, ImportedFile, lineages
 from .mirror import FileConflict
@@ -167,7 +168,7 @@ def lay_out(path: str, data: bytes, digest: str, place: Place, ports: Ports) -> 
         uri = folder / name
         writes = [Planned(uri, data, digest, document, chunks_of_file(uri, document), origins[0])]
     else:
-        writes = [_part(folder, p, document, o, ports) for p, o in zip(parts, origins, strict=True)]
+        writes = [_part(folder, name, p, document, o, ports) for p, o in zip(parts, origins, strict=True)]
     for one in writes:
         one.origin.update(
             {"at": "" if place.exact else one.uri.relative_to(place.root)}
@@ -287,9 +288,9 @@ def _below(root: Uri, folder: str) -> Uri:
     return Uri((*root.parts, *clean.split("/"))) if clean else root
 
 
-def _part(folder: Uri, part: Part, whole: Document, origin: dict[str, object], ports: Ports) -> Planned:
+def _part(folder: Uri, name: str, part: Part, whole: Document, origin: dict[str, object], ports: Ports) -> Planned:
     """Return a section as a document of its own; its title is the heading path."""
-    way = part.heading_path if whole.title in part.heading_path else (whole.title, *part.heading_path)
     data, uri = part.text.encode(), folder / part.name
-    document = replace(ports.parser.parse(part.name, data), title=" › ".join(way))
+    title = title_of_part(name, whole, part.heading_path)
+    document = replace(ports.parser.parse(part.name, data), title=title)
     return Planned(uri, data, hashlib.sha256(data).hexdigest(), document, chunks_of_file(uri, document), origin)
