@@ -4,8 +4,7 @@
     python -m bench.judge table samples.jsonl verdicts.jsonl
 
 ``draw`` chooses, by seed, abstracts of files, abstracts of directories and overviews of directories. STORE is the data folder of
-a stopped server: over HTTP a listing has no abstracts of files. ``bench/data/JUDGING.md``
-is the rubric and describes both files.
+a stopped server. ``bench/data/JUDGING.md`` is the rubric and describes both files.
 """
 
 from __future__ import annotations

@@ -166,6 +166,31 @@ def test_read_prints_the_text_and_nothing_else(wire: Wire, run: Callable[..., Ra
     assert run("read", "viking://resources/a.md").out == "line one\nline two\n"
 
 
+@pytest.mark.parametrize(
+    ("columns", "name", "abstract", "line"),
+    [
+        (40, "a.md", "A file of words about the sea.", "a.md  A file of words about the sea."),
+        (30, "a.md", "A file of words about the sea.", "a.md  A file of words about…"),
+        (30, "a.md", "一个关于海洋和船只的文件。", "a.md  一个关于海洋和船只的文…"),
+        (20, "a.md", "A file of words about the sea.", "a.md"),
+        (80, "b", "# viking://resources/b [Directory abstract is not ready]", "b"),
+    ],
+)
+def test_a_tree_has_abstracts_truncated_at_a_word_to_the_width(
+    wire: Wire,
+    run: Callable[..., Ran],
+    monkeypatch: pytest.MonkeyPatch,
+    columns: int,
+    name: str,
+    abstract: str,
+    line: str,
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    entry = {"uri": f"viking://resources/{name}", "isDir": False, "size": 1, "rel_path": name, "abstract": abstract}
+    wire.ok("GET /api/v1/fs/tree", [entry])
+    assert run("tree").out == f"{line}\n"
+
+
 def test_escape_sequences_in_names_do_not_reach_the_terminal(wire: Wire, run: Callable[..., Ran]) -> None:
     wire.ok("GET /api/v1/fs/ls", [{"uri": "viking://resources/\x1b[2Jgone", "isDir": False, "size": 1}])
     assert "\x1b" not in run("ls").out

@@ -49,7 +49,16 @@ class FakeWorkspace(Fake):
     def _node(self, uri: Uri) -> Node:
         if uri in self.state.files:
             data = self.state.files[uri]
-            return Node(1, uri, Kind.FILE, size=len(data), media="text/markdown", updated_at=NOW, tags=("k=v",))
+            return Node(
+                1,
+                uri,
+                Kind.FILE,
+                size=len(data),
+                media="text/markdown",
+                updated_at=NOW,
+                tags=("k=v",),
+                abstract="A file of words.",
+            )
         if uri in self.state.folders or not uri.parts:
             return Node(
                 2, uri, Kind.DIRECTORY, updated_at=NOW, abstract="About it. " * 40 if uri.name == "docs" else ""

@@ -29,7 +29,7 @@ async def test_entries_for_agents(http: httpx.AsyncClient) -> None:
         "size": 11,
         "isDir": False,
         "modTime": "2023-11-14T22:13:20.125Z",
-        "abstract": "",
+        "abstract": "A file of words.",
     }
     assert by_uri[f"{ROOT}/docs"]["size"] == 0
     assert by_uri[f"{ROOT}/new"]["abstract"] == f"# {ROOT}/new [Directory abstract is not ready]"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from recalld.rules.sentences import fit
 
 GROUPS = ("memories", "resources", "skills")
 _SGR = {"bold": 1, "dim": 2, "italic": 3, "red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36}
@@ -16,7 +20,9 @@ _HARMLESS = {
     0x7F: "\N{SYMBOL FOR DELETE}",
     **dict.fromkeys(range(0x80, 0xA0), "\N{REPLACEMENT CHARACTER}"),
 }
-ABSTRACT_SHOWN = 100
+COLUMNS_MIN = 20
+"""An abstract that would get fewer columns is left out."""
+NOT_READY = "[Directory abstract is not ready]"
 SOURCES_SHOWN = 3
 
 
@@ -73,15 +79,37 @@ def source_words(source: Mapping[str, Any]) -> str:
 
 
 def show_entries(entries: Iterable[Mapping[str, Any]], *, long: bool = False, nested: bool = False) -> None:
-    """A directory's entries, one a line; ``long`` adds size and time; ``nested`` indents by ``rel_path``."""
+    """A directory's entries, one a line; ``long`` adds size and time; ``nested`` indents by ``rel_path``. Abstracts follow, as
+    far as the line is wide; the list of one directory has them on a terminal only, so that a pipe gets names."""
+    abstracts = nested or sys.stdout.isatty()
+    columns = shutil.get_terminal_size().columns
     for entry in entries:
         is_dir = bool(entry.get("isDir"))
         size = "" if is_dir else size_words(int(entry.get("size", 0)))
         facts = f"{size:>9}  {entry.get('modTime', ''):<24}  " if long else ""
         indent = "  " * str(entry.get("rel_path", "")).count("/") if nested else ""
-        name = style(entry_name(entry) + ("/" if is_dir else ""), *(("bold", "blue") if is_dir else ()))
-        abstract = one_line(entry.get("abstract"))[:ABSTRACT_SHOWN] if nested else ""
+        label = entry_name(entry) + ("/" if is_dir else "")
+        name = style(label, *(("bold", "blue") if is_dir else ()))
+        chars_left = columns - cells(facts + indent + label) - 2
+        abstract = _fitted(one_line(entry.get("abstract")), chars_left) if abstracts else ""
         print(f"{facts}{indent}{name}" + (f"  {style(abstract, 'dim')}" if abstract else ""))
+
+
+def _fitted(abstract: str, columns: int) -> str:
+    """Return an abstract truncated at a word to these columns; "" where it does not exist yet or hardly fits."""
+    if columns < COLUMNS_MIN or abstract.endswith(NOT_READY):
+        return ""
+    text = fit(abstract, columns)
+    while cells(text) > columns:
+        text = fit(text, max(2, len(text) - max(1, (cells(text) - columns) // 2)))
+    return text
+
+
+def cells(text: str) -> int:
+    """Return the number of columns of a text on a terminal: wide characters take two."""
+    if text.isascii():
+        return len(text)
+    return sum(1 + (unicodedata.east_asian_width(c) in "WF") - bool(unicodedata.combining(c)) for c in text)
 
 
 def entry_name(entry: Mapping[str, Any]) -> str:

@@ -35,7 +35,7 @@ def vectors(counts: Sequence[VectorCount]) -> dict[str, Any]:
 
 
 def listed(node: Node, abstract_chars_max: int, rel_path: str | None = None) -> dict[str, Any]:
-    """An entry in the form for agents. Files have no abstract, directories have theirs or a sentence that it is not ready."""
+    """An entry in the form for agents, with its abstract. A directory without one has a sentence that it is not ready."""
     is_dir = node.is_dir
     shown: dict[str, Any] = {
         "uri": str(node.uri),
@@ -45,7 +45,7 @@ def listed(node: Node, abstract_chars_max: int, rel_path: str | None = None) -> 
     }
     if rel_path is not None:
         shown["rel_path"] = rel_path
-    shown["abstract"] = cut(node.abstract or not_ready(node.uri, 0), abstract_chars_max) if is_dir else ""
+    shown["abstract"] = cut(node.abstract or (not_ready(node.uri, 0) if is_dir else ""), abstract_chars_max)
     return shown
 
 
