@@ -182,7 +182,7 @@ class IndexBuilder:
         for chunk in chunks:
             self.c.execute(
                 'INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", previous, at, speaker, asks, '
-                "terms) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "terms, traits) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 (
                     partition_id,
                     node,
@@ -198,6 +198,7 @@ class IndexBuilder:
                     speaker,
                     chunk.asks,
                     " ".join(chunk.terms),
+                    chunk.traits,
                 ),
             )
             last = self.c.last_insert_rowid()

@@ -57,6 +57,23 @@ def test_a_script_without_spaces_is_cut_by_characters() -> None:
     assert all(c.end - c.start <= 2 * CHUNK_WORDS for c in chunks)
 
 
+def test_a_short_file_is_whole_and_a_longer_one_is_cut() -> None:
+    sections = tuple(Section(f"s{i}", 2, f"## s{i}\n" + "word " * 90 + "\n") for i in range(6))
+    counts = []
+    for some in (sections[:4], sections):
+        text = "".join(s.text for s in some)
+        counts.append(len(chunks_of_file(HERE, Document("text/markdown", text, sections=some))))
+    assert counts[0] == 1
+    assert counts[1] > 2
+
+
+def test_only_people_and_users_have_standing_instructions() -> None:
+    text = "Always answer briefly."
+    assert [chunks_of_message(text, who, 0.0)[0].traits for who in ("user", "Ana", "assistant", "tool")] == [1, 1, 0, 0]
+    assert chunks_of_file(HERE, Document("text/plain", f"user: {text}"))[0].traits == 1
+    assert chunks_of_file(HERE, Document("text/plain", text))[0].traits == 0
+
+
 def test_a_huge_text_has_a_bounded_number_of_chunks_and_no_gap() -> None:
     text = "one two three " * 200_000
     chunks = chunks_of_file(HERE, Document("text/plain", text))

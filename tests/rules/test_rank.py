@@ -28,6 +28,7 @@ def rowset(
         length=more.get("length", np.full(n, 10, np.float32)),
         speaker=np.array(speaker if speaker is not None else [-1] * n, np.int32),
         asks=more.get("asks", np.zeros(n, np.bool_)),
+        traits=more.get("traits", np.zeros(n, np.int8)),
         speakers=speakers,
     )
 
@@ -88,6 +89,23 @@ def test_a_model_with_few_vectors_does_not_order_the_others() -> None:
     nan = float("nan")
     most, few = similarity([0.1, 0.5, 0.9, 0.8, 0.3, 0.2]), similarity([0.9, 0.1, nan, nan, nan, nan])
     assert order(rank("q", rowset(6), replace(evidence([], 6), similarities=(most, few))))[:2] == [2, 3]
+
+
+def test_contextual_vectors_weigh_more_than_words_in_files() -> None:
+    static, contextual = similarity([0.9, 0.1], name="static"), similarity([0.1, 0.9], name="minilm")
+    assert order(rank("q", rowset(2), replace(evidence([], 2), similarities=(static, contextual))))[0] == 1
+
+
+def test_models_of_spaced_scripts_hardly_vote_on_others() -> None:
+    found = replace(evidence([(0, 0)], 2), similarities=(similarity([0.1, 0.9], name="minilm"),))
+    assert [order(rank(text, rowset(2), found))[0] for text in ("cat", "小猫")] == [1, 0]
+
+
+def test_a_chat_with_an_assistant_has_no_window_for_vectors() -> None:
+    found = evidence([], 9, cosine=[0.0] * 4 + [0.9] + [0.0] * 4)
+    people = rank("q", rowset(9, linked=True, speakers=("Ana",), speaker=[0] * 9), found)
+    chat = rank("q", rowset(9, linked=True, speakers=("user",), speaker=[0] * 9), found)
+    assert (np.count_nonzero(people.dense), np.count_nonzero(chat.dense)) == (9, 1)
 
 
 def test_an_exact_phrase_comes_first() -> None:

@@ -45,7 +45,8 @@ class Chunk:
 
     ``start``/``end``: character offsets into the node's text; ``terms``: index terms in reading order, prefixes
     (speaker, date, title) included; ``level``: its tier; ``asks``: it ends with a question; ``text``: its words if the
-    offsets do not refer to them ("" = they do). Chunks of a node are in reading order.
+    offsets do not refer to them ("" = they do); ``traits``: bits of ``rules/standing``. Chunks of a node are in reading
+    order.
     """
 
     start: int
@@ -54,6 +55,7 @@ class Chunk:
     level: int = 2
     asks: bool = False
     text: str = ""
+    traits: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import islice
 
 from recalld.domain.document import Chunk, Document, Section, Tiers
-from recalld.domain.policy import CHUNK_OVERLAP_WORDS, CHUNK_WORDS, FILE_CHUNK_WORDS
+from recalld.domain.policy import CHUNK_OVERLAP_WORDS, CHUNK_WORDS, FILE_CHUNK_WORDS, WHOLE_FILE_WORDS
 from recalld.domain.uri import Uri
 
 from .blocks import blanked, is_base64
 from .moments import read_moment
+from .standing import standing_traits
 from .tokens import terms
 from .transcript_header import ROLES, transcript_header
 from .unicode_scripts import CJK, UNSPACED
@@ -55,7 +57,7 @@ def chunks_of_message(text: str, speaker: str, at: float, created_at: str = "") 
     own time stamp, whose date takes precedence over ``at``'s. Every chunk begins with speaker and date ("Ana 8 May
     2023"). An empty message has one chunk: the prefix."""
     size = _size(_count(text, 0), CHUNK_WORDS)
-    return _cut(text, 0, len(text), _speaker_terms(speaker, _date_words(at, created_at)), size)
+    return _cut(text, 0, len(text), _speaker_terms(speaker, _date_words(at, created_at)), size, _is_personal(speaker))
 
 
 def chunks_of_file(uri: Uri, document: Document) -> tuple[Chunk, ...]:
@@ -65,10 +67,14 @@ def chunks_of_file(uri: Uri, document: Document) -> tuple[Chunk, ...]:
     head = transcript_header(text, uri.name)
     if head is not None:
         prefix = _speaker_terms(head.speaker, "" if head.at is None else _date_words(head.at, head.stamp))
-        return _cut(text, head.start, len(text), prefix, _size(_count(text, head.start), CHUNK_WORDS))
+        size = _size(_count(text, head.start), CHUNK_WORDS)
+        return _cut(text, head.start, len(text), prefix, size, _is_personal(head.speaker))
     place = terms(" ".join((_path_words(uri), document.title)))
-    stretches = list(_stretches(text, document.sections)) if not document.indexable else [(0, len(text), "")]
-    size = _size(_count(text, 0), FILE_CHUNK_WORDS)
+    if _is_short(text):
+        stretches, size = [(0, len(text), "")], WHOLE_FILE_WORDS
+    else:
+        stretches = list(_stretches(text, document.sections)) if not document.indexable else [(0, len(text), "")]
+        size = _size(_count(text, 0), FILE_CHUNK_WORDS)
     found: list[Chunk] = []
     for start, end, heading in stretches:
         prefix = _prefix((*place, *terms(heading[:200])))
@@ -86,6 +92,11 @@ def chunks_of_tiers(uri: Uri, tiers: Tiers) -> tuple[Chunk, ...]:
     if tiers.overview:
         found.append(Chunk(0, len(tiers.overview), (*place, *terms(tiers.overview)), 1))
     return tuple(found)
+
+
+def _is_short(text: str) -> bool:
+    """Return True for a text that is one chunk."""
+    return sum(1 for _ in islice(_units(text, 0, len(text)), WHOLE_FILE_WORDS + 1)) <= WHOLE_FILE_WORDS
 
 
 def _count(text: str, start: int) -> int:
@@ -106,8 +117,16 @@ def _size(units: int, words: int) -> int:
     return words
 
 
-def _cut(text: str, start: int, end: int, prefix: tuple[str, ...], size: int) -> tuple[Chunk, ...]:
-    """Windows of about ``size`` units (a word, or two characters of a script without spaces) with overlap."""
+def _is_personal(speaker: str) -> bool:
+    """Return True for the user and for people: standing instructions and preferences are theirs."""
+    return speaker == "user" or speaker not in ROLES
+
+
+def _cut(
+    text: str, start: int, end: int, prefix: tuple[str, ...], size: int, personal: bool = False
+) -> tuple[Chunk, ...]:
+    """Windows of about ``size`` units (a word, or two characters of a script without spaces) with overlap. ``personal``:
+    chunks have traits."""
     overlap = size * CHUNK_OVERLAP_WORDS // CHUNK_WORDS
     units = list(_units(text, start, end))
     if not units:
@@ -118,7 +137,8 @@ def _cut(text: str, start: int, end: int, prefix: tuple[str, ...], size: int) ->
         last = len(units) if len(units) - first <= size else _sentence_end(text, units, first, first + size)
         begin, stop = units[first][0], units[last - 1][1]
         piece = text[begin:stop]
-        found.append(Chunk(begin, stop, (*prefix, *terms(blanked(piece))), asks=piece.rstrip().endswith(("?", "？"))))
+        asks, traits = piece.rstrip().endswith(("?", "？")), standing_traits(piece) if personal else 0
+        found.append(Chunk(begin, stop, (*prefix, *terms(blanked(piece))), asks=asks, traits=traits))
         if last == len(units):
             return tuple(found)
         first = max(last - overlap, first + 1)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .rank_features import Floats, RankRows, RowFeatures, Rows, prepare
-from .ranking_params import DEFAULT, LEXICAL_ONLY, WITH_VECTORS, RankingParams
+from .ranking_params import DEFAULT, LEXICAL_ONLY, SPACED_ONLY, STATIC, WITH_VECTORS, RankingParams
+from .unicode_scripts import CJK, UNSPACED
 
 _ASSISTANT_REFERENCE = re.compile(
     r"\byou (?:\w+ )?(?:said|told|gave|suggest|recommend|mention|provid|list|explain|share|wrote|help)"
     r"|\b(?:did|had|have) you\b|\byour (?:suggest|recommend|list|answer|advice|respon)",
     re.IGNORECASE,
 )
+_UNSPACED = re.compile(rf"[{CJK}{UNSPACED}]")
 TABLE_SHARE = 8
 """A dense table of terms and rows is filled if at least one cell in this many is used; otherwise the cells are sorted."""
 SAMPLE_ROWS = 256
@@ -92,9 +93,11 @@ def rank(
     lexical = _bm25(rows, found, features, params)
     most = float(lexical.max(initial=0.0))
     fused = _scaled(lexical, 0.0, most)
-    dense = _agreement(found.similarities, features)
-    if dense.near is not None:
-        fused += dense.votes * params.dense
+    votes = _votes(query, found, features, params)
+    if votes is not None:
+        fused += votes.sum
+        # Rows of different kinds have different weights in all.
+        fused /= votes.weight
     fused = _scaled(fused, 0.0, float(fused.max(initial=0.0)))
     group = features.best_of_group(fused) * params.group_share
     bonus = _bonus(query, rows, features, params)
@@ -104,7 +107,9 @@ def rank(
     total = fused + group
     total += bonus
     best = most / max((params.k1 + 1) * float(found.idf.sum()), 1e-9)
-    return Ranked(lexical, dense.cosine, group, bonus, total, best, dense.near)
+    if votes is None:
+        return Ranked(lexical, np.zeros(len(total)), group, bonus, total, best, None)
+    return Ranked(lexical, votes.cosine, group, bonus, total, best, votes.closeness)
 
 
 def best_per_entry(entry: NDArray[np.int64], total: Floats, most: int) -> NDArray[np.int64]:
@@ -156,7 +161,8 @@ def _bm25(rows: RankRows, found: Evidence, features: RowFeatures, params: Rankin
     if len(has):
         # A posting also counts for the rows that have its row as a neighbour.
         cell = np.concatenate([cell, (neighbours.near[place[has]] + base[has, None]).ravel()])
-        count = np.concatenate([count, (count[has, None] * neighbours.outgoing).ravel()])
+        part = count[has] * features.lexical_part[place[has]]
+        count = np.concatenate([count, (part[:, None] * neighbours.outgoing).ravel()])
     if TABLE_SHARE * len(cell) > terms * n:
         table = _summed(cell, count, terms * (n + 1)).reshape(terms, n + 1)[:, :n]
         return np.asarray(worth @ (table / (table + features.norm)), np.float64)
@@ -173,30 +179,48 @@ def _summed(at: NDArray[np.int64], values: Floats, size: int) -> Floats:
     return np.asarray(np.bincount(at, values, minlength=size), np.float64)
 
 
-class _Agreement(NamedTuple):
-    """What the models found together, per row: the mean ``cosine``, and ``votes`` from 0 to 1; ``near``: the closeness."""
+@dataclass(frozen=True, slots=True)
+class _Votes:
+    """Per row: the ``sum`` of all models' scaled cosines by weight, the total ``weight`` of words and models, and the mean
+    ``cosine``; ``closeness``: see ``Ranked``."""
 
+    sum: Floats
+    weight: Floats
     cosine: Floats
-    votes: Floats
-    near: float | None
+    closeness: float
 
 
-def _agreement(similarities: tuple[Similarity, ...], features: RowFeatures) -> _Agreement:
-    """Return the votes of all models. Each has a share by its number of vectors here: a model that has embedded few rows yet
-    does not order the others."""
-    none, known = np.zeros(len(features.norm)), sum(one.vector_count for one in similarities)
+def _votes(query: str, found: Evidence, features: RowFeatures, params: RankingParams) -> _Votes | None:
+    """Return the votes of all models, None without vectors.
+
+    A model votes in proportion to its vectors here, so one that has embedded few rows does not order the others.
+    """
+    known = sum(one.vector_count for one in found.similarities)
     if not known:
-        return _Agreement(none, none, None)
-    cosine, votes, near = none, none, 0.0
-    for one in similarities:
-        share, blended = one.vector_count / known, _blend(one, features)
+        return None
+    n, unspaced = len(features.kind), _UNSPACED.search(query) is not None
+    votes, weight, cosine, closeness = np.zeros(n), np.ones(n), np.zeros(n), 0.0
+    for one in found.similarities:
+        blended = _blend(one, features)
         # A single row has no range: the model's floor replaces the worst cosine.
         low = float(blended.min(initial=one.floor))
         high = float(blended.max(initial=low))
-        cosine = cosine + blended * share
-        votes = votes + _scaled(blended, low, high, share)
-        near += share * (max(high, one.floor) - one.floor) / (one.ceiling - one.floor)
-    return _Agreement(cosine, votes, near)
+        by_kind = _weights(one.model, found.similarities, params, unspaced=unspaced) * (one.vector_count / n)
+        own = by_kind[features.kind]
+        votes += _scaled(blended, low, high) * own
+        weight += own
+        share = one.vector_count / known
+        cosine += blended * share
+        closeness += share * (max(high, one.floor) - one.floor) / (one.ceiling - one.floor)
+    return _Votes(votes, weight, cosine, closeness)
+
+
+def _weights(model: str, similarities: Sequence[Similarity], params: RankingParams, *, unspaced: bool) -> Floats:
+    """Return the weight of a model by kind of row."""
+    by_kind = params.contextual
+    if model == STATIC:
+        by_kind = params.static if len(similarities) > 1 else params.static_alone
+    return np.array(by_kind) * (params.unspaced if unspaced and model in SPACED_ONLY else 1.0)
 
 
 def _blend(found: Similarity, features: RowFeatures) -> Floats:
@@ -206,7 +230,8 @@ def _blend(found: Similarity, features: RowFeatures) -> Floats:
         missing = np.flatnonzero(np.isnan(own))
         own[missing] = 0.0
         own[missing] = float(own.sum()) / found.vector_count if found.vector_count else found.floor
-    return np.asarray(features.neighbours.blended(own) / features.vector_norm, np.float64)
+    window = features.static if found.model == STATIC else features.contextual
+    return np.asarray(features.neighbours.blended(own, window.part) / window.norm, np.float64)
 
 
 def _scaled(score: Floats, low: float, high: float, weight: float = 1.0) -> Floats:

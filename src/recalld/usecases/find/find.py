@@ -8,13 +8,15 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Busy, Corrupt, Upstream
 from recalld.domain.query import Answer, Hit, Query, Stage
 from recalld.ports.bundle import Ports
-from recalld.ports.index import CandidateRows, Ids, SearchView
+from recalld.ports.index import CandidateRows, SearchView
 from recalld.ports.maintenance import CATALOG, STORE
 from recalld.rules.filters import check_heeded
+from recalld.rules.kept_places import keep_places
 from recalld.rules.rank import Ranked, best_per_entry, rank
+from recalld.rules.rank_features import RowFeatures
 from recalld.rules.ranking_params import CUT, DEFAULT
 
-from .hits import hits_of
+from .hits import Best, hits_of
 from .plan import plan
 from .recall import Recall, embedding_query, row_features
 
@@ -75,28 +77,35 @@ async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, d
     features = await row_features(table.rows, ports, end=rank_end)
     ranked = rank(query.text, table.rows, evidence, DEFAULT, features)
     cut = CUT if query.score_min is None else query.score_min
-    best = best_per_entry(table.rows.entry, ranked.total, query.limit + EXTRA_HITS)
-    best = best[ranked.score(best) > cut]
-    stage("rank", f"{len(best)} entries above {cut:g}")
+    best = _best(query, table.rows, ranked, features, cut)
+    stage("rank", f"{len(best.rows)} entries above {cut:g}")
     hits, unread = await _load(best, query, view, table.rows, ranked, ports, end - reserve_s / 4)
     stage("load", f"{len(hits)} hits")
     return Answer(hits, tuple(sorted({*recall.degraded, *unread})), tuple(stages), query.ignored)
 
 
+def _best(query: Query, rows: CandidateRows, ranked: Ranked, features: RowFeatures, cut: float) -> Best:
+    """Return the best row of each entry, with reserved places. A place keeps its score whatever entry takes it."""
+    best = best_per_entry(rows.entry, ranked.total, query.limit + EXTRA_HITS)
+    scores = ranked.score(best)
+    best = keep_places(query.text, best, rows.entry, rows, features, ranked.total, query.limit)
+    return Best(best[scores > cut], scores[scores > cut])
+
+
 async def _load(
-    best: Ids, query: Query, view: SearchView, rows: CandidateRows, ranked: Ranked, ports: Ports, end: float
+    best: Best, query: Query, view: SearchView, rows: CandidateRows, ranked: Ranked, ports: Ports, end: float
 ) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
     """Return the query's hits that still exist and are no duplicates, and degraded parts."""
     limit, targeted = query.limit, any(target.parts for target in query.targets)
-    nodes = rows.node[best].tolist()
+    nodes = rows.node[best.rows].tolist()
     tiers, unread = True, catalog_missing(ports)
     try:
         loaded = await view.hydrate(nodes[:limit])
     except Corrupt:
         tiers, unread = False, ("catalog",)
         loaded = await view.hydrate(nodes[:limit], tiers=False)
-    hits = hits_of(best[:limit], loaded, rows, ranked, targeted=targeted)
-    if len(hits) < limit < len(best):
+    hits = hits_of(best.first(limit), loaded, rows, ranked, targeted=targeted)
+    if len(hits) < limit < len(nodes):
         try:
             async with asyncio.timeout_at(end):
                 loaded = loaded + await view.hydrate(nodes[limit:], tiers=tiers)

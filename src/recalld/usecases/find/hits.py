@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from recalld.domain.uri import Uri
 from recalld.ports.index import CandidateRows, HitRecord, Ids
 from recalld.rules.address import SIDECARS
 from recalld.rules.rank import Ranked
+from recalld.rules.rank_features import Floats
 
 from .dedupe_quotes import dedupe_quotes
 
@@ -19,15 +21,26 @@ _DIRECTORY = 0
 _SIDECAR_OF = {level: name for name, level in SIDECARS.items()}
 
 
+class Best(NamedTuple):
+    """Row numbers of entries, best first, and the score of each."""
+
+    rows: Ids
+    scores: Floats
+
+    def first(self, most: int) -> Best:
+        """Return the first ones."""
+        return Best(self.rows[:most], self.scores[:most])
+
+
 def hits_of(
-    best: Ids, loaded: Sequence[HitRecord], rows: CandidateRows, ranked: Ranked, *, targeted: bool
+    best: Best, loaded: Sequence[HitRecord], rows: CandidateRows, ranked: Ranked, *, targeted: bool
 ) -> tuple[Hit, ...]:
-    """Return hits in the order of ``best`` (row numbers), without deleted nodes. Without a target, a message that a memory
+    """Return hits in the order of ``best``, without deleted nodes. Without a target, a message that a memory
     among the hits quotes is left out."""
     by_node = {each.node_id: each for each in loaded}
     pairs = [
         (row, score)
-        for row, score in zip(best.tolist(), ranked.score(best).tolist(), strict=True)
+        for row, score in zip(best.rows.tolist(), best.scores.tolist(), strict=True)
         if int(rows.node[row]) in by_node
     ]
     if not targeted and any(each.quotes for each in loaded):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 12
+SCHEMA_VERSION = 13
 
 V1 = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -278,5 +278,12 @@ CREATE TABLE unembedded (
 CREATE INDEX unembedded_owner ON unembedded (model, owner, chunk);
 """
 
-MIGRATIONS: dict[int, str] = {1: V1, 2: V2, 3: V3, 4: V4, 5: V5, 6: V6, 7: V7, 8: V8, 9: V9, 10: V10, 11: V11, 12: V12}
+V13 = """
+-- traits: bits of rules/standing, e.g. 1 = a standing instruction of the user.
+ALTER TABLE chunk ADD COLUMN traits INTEGER NOT NULL DEFAULT 0;
+"""
+
+MIGRATIONS: dict[int, str] = {
+    1: V1, 2: V2, 3: V3, 4: V4, 5: V5, 6: V6, 7: V7, 8: V8, 9: V9, 10: V10, 11: V11, 12: V12, 13: V13,
+}  # fmt: skip
 """Step n takes a store from version n-1 to n."""

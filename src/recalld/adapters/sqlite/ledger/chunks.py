@@ -39,10 +39,10 @@ def insert_chunks(
     for chunk in chunks:
         c.execute(
             'INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", previous, at, speaker, '
-            "asks, terms, text) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            "asks, terms, text, traits) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 partition_id, node, version, chunk.level, kind, chunk.start, chunk.end, len(chunk.terms), group, previous, at,
-                speaker, chunk.asks, " ".join(chunk.terms), chunk.text or None,
+                speaker, chunk.asks, " ".join(chunk.terms), chunk.text or None, chunk.traits,
             ),
         )  # fmt: skip
         previous = c.last_insert_rowid()
@@ -79,10 +79,11 @@ def matching_chunks(c: apsw.Connection, node: int, chunks: Sequence[Chunk]) -> t
     """How many of ``chunks``, from the first on, a file has already, and the id of the last of these (0 = none)."""
     matching = last = 0
     found = c.execute(
-        'SELECT id, start, "end", asks, terms, text FROM chunk WHERE node = ? AND level = 2 ORDER BY id', (node,)
+        'SELECT id, start, "end", asks, traits, terms, text FROM chunk WHERE node = ? AND level = 2 ORDER BY id',
+        (node,),
     )
     for (id_, *values), chunk in zip(found, chunks, strict=False):
-        here = [chunk.start, chunk.end, int(chunk.asks), " ".join(chunk.terms), chunk.text or None]
+        here = [chunk.start, chunk.end, int(chunk.asks), chunk.traits, " ".join(chunk.terms), chunk.text or None]
         if chunk.level != 2 or values != here:
             break
         matching, last = matching + 1, id_
@@ -93,11 +94,11 @@ def has_chunks(c: apsw.Connection, node: int, chunks: Sequence[Chunk], *, levels
     """Whether a node's chunks of these levels are these."""
     found = fetch_all(
         c,
-        f'SELECT level, start, "end", asks, terms, text FROM chunk WHERE node = ? AND level IN ({",".join("?" * len(levels))}) '
-        "ORDER BY id",
+        'SELECT level, start, "end", asks, traits, terms, text FROM chunk WHERE node = ? '
+        f"AND level IN ({','.join('?' * len(levels))}) ORDER BY id",
         (node, *levels),
     )
-    wanted = [(k.level, k.start, k.end, int(k.asks), " ".join(k.terms), k.text or None) for k in chunks]
+    wanted = [(k.level, k.start, k.end, int(k.asks), k.traits, " ".join(k.terms), k.text or None) for k in chunks]
     return found == wanted
 
 
@@ -170,15 +171,16 @@ def copy_chunks(tx: WriteTx, source: int, to: int, partition_id: int) -> None:
     c = tx.c
     found = fetch_all(
         c,
-        'SELECT id, level, kind, start, "end", length, at, speaker, asks, terms, text FROM chunk WHERE node = ? ORDER BY id',
+        'SELECT id, level, kind, start, "end", length, at, speaker, asks, terms, text, traits FROM chunk WHERE node = ? '
+        "ORDER BY id",
         (source,),
     )
     previous = 0
-    for old, level, kind, start, end, length, at, speaker, asks, terms, text in found:
+    for old, level, kind, start, end, length, at, speaker, asks, terms, text, traits in found:
         c.execute(
             'INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", previous, at, speaker, '
-            "asks, terms, text) VALUES (?,?,1,?,?,?,?,?,?,?,?,?,?,?,?)",
-            (partition_id, to, level, kind, start, end, length, to, previous, at, speaker, asks, terms, text),
+            "asks, terms, text, traits) VALUES (?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (partition_id, to, level, kind, start, end, length, to, previous, at, speaker, asks, terms, text, traits),
         )
         previous = c.last_insert_rowid()
         index_chunk(c, previous, partition_id, terms.split())

@@ -18,7 +18,7 @@ PAGE_ROWS = 2_000
 FLAGGED_NAMES = ("memories", "skills")
 
 NODE_COLUMNS = ("id", "parent", "kind", "gone", "version", "kept", "seq", "created", "updated")
-CHUNK_COLUMNS = ("id", "node", "version", "level", "kind", "length", "group", "previous", "at", "asks")
+CHUNK_COLUMNS = ("id", "node", "version", "level", "kind", "length", "group", "previous", "at", "asks", "traits")
 
 
 def _packed(names: Sequence[str]) -> str:

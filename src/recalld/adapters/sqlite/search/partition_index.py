@@ -49,7 +49,7 @@ class PartitionIndex:
     chunks: Columns = field(
         default_factory=lambda: Columns(
             {"id": "i8", "node": "i8", "version": "i8", "level": "i1", "kind": "i1", "length": "f4", "group": "i8",
-             "previous": "i8", "at": "f8", "asks": "?", "speaker": "i4", "gone": "?", "node_row": "i4"}
+             "previous": "i8", "at": "f8", "asks": "?", "traits": "i1", "speaker": "i4", "gone": "?", "node_row": "i4"}
         )
     )  # fmt: skip
     tags: dict[int, frozenset[str]] = field(default_factory=dict)

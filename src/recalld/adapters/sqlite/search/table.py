@@ -14,7 +14,7 @@ from recalld.ports.index import CandidateRows, Ids
 from .arrays import row_of
 from .partition_index import Chunks
 
-_PLAIN = ("node", "group", "length", "at", "kind", "level", "asks")
+_PLAIN = ("node", "group", "length", "at", "kind", "level", "asks", "traits")
 
 
 def table_of(chunks: Sequence[Chunks], rows: Sequence[NDArray[np.int64]]) -> CandidateRows:
