@@ -110,8 +110,9 @@ async def test_a_large_scope_gives_the_nearest_of_every_model() -> None:
     assert {mine[0], theirs[0]} <= set(table.rows.ids.tolist())
 
 
-async def test_a_large_partition_is_searched_by_candidates_that_are_rescored() -> None:
-    harness, rows = SearchHarness(full_rows_max=200), unit(6_000)
+@pytest.mark.parametrize("exact_rows_max", [200, 50_000])
+async def test_the_nearest_of_a_large_partition_are_found(exact_rows_max: int) -> None:
+    harness, rows = SearchHarness(full_rows_max=200, exact_rows_max=exact_rows_max), unit(6_000)
     ids = np.array(harness.embed(rows))
     hits = 0
     view = await harness.open()

@@ -33,6 +33,7 @@ from recalld.ports.reranker import Reranker
 from .config import Config, EmbedderConfig, RerankerConfig
 from .job_registry import POLICIES
 from .plugins import load, load_all, make
+from .query_slots import QuerySlots
 from .resilient_client import METERED, ResilientClient, ResilientEmbedder, ResilientModel, ResilientReranker
 from .usage import UsageMeter
 
@@ -165,6 +166,8 @@ def _embedders(config: Config) -> tuple[Embedder, ...]:
         embedder = ResilientEmbedder(
             embedder, client, meter, SystemClock(), deadline_s=section.timeout_s, bulk_deadline_s=BULK_DEADLINE_S
         )
+    elif not plugin.instant:
+        embedder = QuerySlots(embedder)
     return (embedder,) if plugin.instant or not section.static else (make("embedder", STATIC, {}), embedder)
 
 

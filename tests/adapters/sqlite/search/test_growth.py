@@ -36,7 +36,7 @@ async def test_a_growing_index_is_never_seen_half_updated(tmp_path: Path, monkey
     monkeypatch.setattr(vectors_module, "FILTERED_EXACT_MAX", SMALL)
     builder = IndexBuilder(file=tmp_path / "store.db")
     readers = Readers(tmp_path / "store.db", count=4)
-    index = SqliteSearchIndex(readers, builder.pool, full_rows_max=SMALL, cached_postings_max=500)
+    index = SqliteSearchIndex(readers, builder.pool, full_rows_max=SMALL, exact_rows_max=SMALL, cached_postings_max=500)
     rows = np.random.default_rng(0).standard_normal((STEPS * 10, WIDTH)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     growing = True

@@ -17,13 +17,13 @@ def vectors_of(harness: SearchHarness) -> Vectors:
     return harness.index._vectors
 
 
-@pytest.mark.parametrize("full_rows_max", [5, 100_000])
+@pytest.mark.parametrize("exact_rows_max", [5, 100_000])
 @pytest.mark.parametrize("rewrites", [60, pytest.param(10_000, marks=pytest.mark.slow)])
 async def test_vectors_of_deleted_chunks_are_evicted(
-    monkeypatch: pytest.MonkeyPatch, rewrites: int, full_rows_max: int
+    monkeypatch: pytest.MonkeyPatch, rewrites: int, exact_rows_max: int
 ) -> None:
     monkeypatch.setattr(vectors_module, "SPARE_ROWS", rewrites // 6)
-    harness, rows = SearchHarness(full_rows_max=full_rows_max), unit(rewrites + 20)
+    harness, rows = SearchHarness(exact_rows_max=exact_rows_max), unit(rewrites + 20)
     harness.embed(rows[:20])
     for n in range(rewrites):
         harness.builder.drop_chunks(
@@ -33,7 +33,7 @@ async def test_vectors_of_deleted_chunks_are_evicted(
         await (await harness.open()).load_vectors(["m"])
     (cached,) = vectors_of(harness)._cache.values()
     assert cached.matrix.count <= 3 * 20 + rewrites // 3
-    assert (cached.index is None) == (full_rows_max > 20)
+    assert (cached.index is None) == (exact_rows_max > 20)
     live_ids = [r[0] for r in harness.builder.c.execute("SELECT id FROM chunk ORDER BY id")]
     found = cosines(await harness.near(rows[rewrites + 19]))
     assert max(found, key=found.__getitem__) == live_ids[-1]

@@ -26,6 +26,9 @@ FULL_SCORING_ROWS_MAX = 20_000
 CATALOG_ROWS_MAX = 4_000_000
 CACHED_POSTINGS_MAX = 1_000_000
 VECTOR_BYTES_MAX = 2_000_000_000
+EXACT_ROWS_MAX = 50_000
+"""Vectors of a partition and model that are compared one by one: up to there the approximate index costs as much CPU time
+(3.1 against 2.6 ms for 256 numbers, 3.9 against 3.8 ms for 384)."""
 NO_IDS: Ids = np.zeros(0, np.int64)
 
 
@@ -40,12 +43,13 @@ class SqliteSearchIndex:
         full_rows_max: int = FULL_SCORING_ROWS_MAX,
         catalog_rows_max: int = CATALOG_ROWS_MAX,
         cached_postings_max: int = CACHED_POSTINGS_MAX,
+        exact_rows_max: int = EXACT_ROWS_MAX,
         vector_bytes_max: int = VECTOR_BYTES_MAX,
     ) -> None:
         self._store = store
         self._catalog = Catalog(store, rows_max=catalog_rows_max, full_rows_max=full_rows_max)
         self._lexicon = Lexicon(store, cached_postings_max=cached_postings_max)
-        self._vectors = Vectors(store, compute, exact_max=full_rows_max, bytes_max=vector_bytes_max)
+        self._vectors = Vectors(store, compute, exact_max=exact_rows_max, bytes_max=vector_bytes_max)
 
     async def open(self, caller: Caller, query: Query, *, linger_s: float = 0.0) -> SqliteSearchView:
         """See ``ports.index.SearchIndex``."""

@@ -1,4 +1,4 @@
-"""In-memory vector search: exact up to 20,000 chunks of a partition, beyond by a 4-bit index with exact rescoring."""
+"""In-memory vector search: exact up to 50,000 vectors of a partition, beyond by a 4-bit index with exact rescoring."""
 
 from __future__ import annotations
 
@@ -227,8 +227,9 @@ class VectorIndex:
     async def search(self, scope: Scope, vectors: Mapping[str, Scores], *, hits_max: int) -> Nearest:
         """Return the nearest chunks of ``scope``, which covers the same partitions. ``vectors``: by model, float32, unit length.
 
-        All chunks of a partition up to ``exact_max``; of a larger one the best ``hits_max`` of an approximate index,
-        rescored exactly, for each model. Chunks without a vector are absent.
+        All chunks of a partition's part in the scope up to ``FILTERED_EXACT_MAX``; of a larger one the best ``hits_max`` for each
+        model, of more than ``exact_max`` vectors those of an approximate index, rescored exactly. Chunks without a vector are
+        absent.
         """
         return await self._compute.run(self._search, scope, vectors, hits_max)
 
@@ -254,8 +255,11 @@ def _nearest(cached: _PartitionVectors, inside: Ids, vector: Scores, hits_max: i
     # The view first: the index contains at least as much.
     view, index = cached.view, cached.index
     rows, _ = cached.find_rows(view.ids, inside)
-    if index is None or len(rows) <= FILTERED_EXACT_MAX:
+    if len(rows) <= FILTERED_EXACT_MAX:
         return Nearest(view.ids[rows], True)
+    if index is None:
+        scores = view.cosines(vector, rows)
+        return Nearest(view.ids[rows[np.argpartition(-scores, hits_max)[:hits_max]]], False)
     allowed = None if len(rows) == len(view.ids) else view.ids[rows]
     at, there = rows_of(view.ids, np.sort(index.nearest(vector, hits_max * OVERFETCH, allowed)))
     at = at[there]
