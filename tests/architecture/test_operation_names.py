@@ -89,6 +89,7 @@ COMMAND_NAMES = {
         "of the server or the data folder, not of a caller",
     ),
     **dict.fromkeys(("agent install", "agent check", "config show", "config path"), "of files on this machine"),
+    "eval": "find for each question of a file",
 }
 WITHOUT_ERRORS = {
     "locations.get",

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "overview": "browse",
     "grep": "browse",
     "glob": "browse",
+    "eval": "eval",
     "write": "edit",
     "mkdir": "edit",
     "mv": "edit",

@@ -50,6 +50,14 @@ def vector_bar() -> Iterator[Callable[[dict[str, Any] | None], None]]:
         yield update
 
 
+@contextmanager
+def count_bar(title: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar of ``total`` steps; yields what to call after each."""
+    with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), **_place()) as bar:
+        row = bar.add_task(title, total=total)
+        yield lambda: bar.advance(row)
+
+
 def counts(task: dict[str, Any]) -> tuple[int, int]:
     """(done, total) of a task whose stage tells them ("parsing 3/40"), else (0, 0)."""
     match = re.search(r"(\d+)/(\d+)", str(task.get("stage") or ""))
