@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
-from recalld.app.query_slots import DOCUMENTS_AT_ONCE, QuerySlots
+from recalld.app.query_slots import QuerySlots
 from recalld.domain.errors import Busy
 
 
@@ -19,10 +19,8 @@ class Gated(HashEmbedder):
     def __init__(self) -> None:
         super().__init__(HashSettings())
         self.begun, self.free = asyncio.Event(), asyncio.Event()
-        self.batches: list[int] = []
 
     async def embed(self, texts: Sequence[str], *, query: bool = False) -> Any:
-        self.batches.append(len(texts))
         self.begun.set()
         if query:
             await self.free.wait()
@@ -52,10 +50,10 @@ async def test_a_cancelled_query_leaves_its_slot() -> None:
     assert (await slots.embed(["two"], query=True)).any()
 
 
-@pytest.mark.parametrize("count", [0, 1, 3 * DOCUMENTS_AT_ONCE + 1])
-async def test_documents_leave_gaps_for_queries(count: int) -> None:
+async def test_documents_take_no_slot() -> None:
     inner = Gated()
-    texts = [f"text {n}" for n in range(count)]
-    rows = await QuerySlots(inner).embed(texts)
-    assert rows.tolist() == (await HashEmbedder(HashSettings()).embed(texts)).tolist()
-    assert max(inner.batches, default=0) <= DOCUMENTS_AT_ONCE
+    slots = QuerySlots(inner)
+    first = asyncio.ensure_future(slots.embed(["one"], query=True))
+    await inner.begun.wait()
+    assert (await slots.embed(["a document"])).any()
+    first.cancel()

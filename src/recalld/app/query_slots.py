@@ -13,8 +13,6 @@ from recalld.ports.embedder import Embedder
 
 LINGER_S = 0.004
 """About the time of one query: one that would wait longer is one of many."""
-DOCUMENTS_AT_ONCE = 8
-"""Texts after which a query gets in, where documents are embedded in the same process."""
 
 
 class QuerySlots:
@@ -32,9 +30,7 @@ class QuerySlots:
     async def embed(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
         """See ``ports.embedder.Embedder``."""
         if not query:
-            starts = range(0, len(texts), DOCUMENTS_AT_ONCE)
-            parts = [await self._inner.embed(texts[start : start + DOCUMENTS_AT_ONCE]) for start in starts]
-            return np.concatenate([np.zeros((0, self.width), np.float32), *parts])
+            return await self._inner.embed(texts)
         try:
             async with asyncio.timeout(LINGER_S):
                 await self._slot.acquire()
