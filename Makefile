@@ -1,4 +1,4 @@
-# make setup | demo | test | check | test-slow | test-clients | test-faults | bench | bench-liveness | soak | check-wheels | clean
+# make setup | demo | test | check | test-live | test-slow | test-clients | test-faults | bench | bench-liveness | soak | check-wheels | clean
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # One BLAS thread each: two test workers on two cores, not eight threads on two cores.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: setup demo test check check-wheels test-slow test-clients test-faults bench bench-liveness soak clean
+.PHONY: setup demo test check check-wheels test-live test-slow test-clients test-faults bench bench-liveness soak clean
 
 setup: $(STAMP)
 
@@ -31,8 +31,11 @@ check-wheels: $(STAMP)
 test: check
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
+test-live: $(STAMP)
+	$(BIN)/python -m pytest -q -m 'live and not slow'
+
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m 'slow or live'
 
 test-faults: $(STAMP)
 	$(BIN)/python -m pytest -q -m faults -s

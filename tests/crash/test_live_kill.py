@@ -18,6 +18,7 @@ from recalld.app.engine import Engine
 from tests.crash.actors import Actor, Importer, Talker, Writer, run
 from tests.live import Server, doctor, launch
 
+pytestmark = pytest.mark.live
 READY_S_MAX = 5.0
 KILLS = 200
 KINDS = {

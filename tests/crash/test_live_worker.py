@@ -15,6 +15,7 @@ import pytest
 from bench import corpus
 from tests.live import Line, Server, serving
 
+pytestmark = pytest.mark.live
 FILES = 80
 ROOT = "viking://resources/notes"
 POLL_S = 0.05

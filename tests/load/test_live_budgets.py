@@ -18,7 +18,7 @@ from bench import corpus, load
 from bench.server import Server, serving
 from bench.table import quantile
 
-pytestmark = pytest.mark.load
+pytestmark = [pytest.mark.load, pytest.mark.live]
 TALKERS = 4
 IDLE_S = 2.0
 KB_PER_FILE = 40

@@ -14,7 +14,7 @@ from bench.server import Server, serving
 from bench.table import quantile
 from bench.wire import Wire
 
-pytestmark = pytest.mark.load
+pytestmark = [pytest.mark.load, pytest.mark.live]
 FILES = 300
 
 

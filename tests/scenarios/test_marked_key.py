@@ -233,6 +233,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "overview": ("overview", "viking://resources"),
     "grep": ("grep", "heron"),
     "glob": ("glob", "**/*.md"),
+    "eval": ("eval", "{questions}", "--no-save"),
     "cp": ("cp", NOTE, "viking://resources/copy.md"),
     "mv": ("mv", "viking://resources/copy.md", "viking://resources/moved.md"),
     "rm": ("rm", "viking://resources/moved.md", "--yes"),
@@ -337,6 +338,7 @@ def place(
         (tmp_path / one).mkdir(parents=True)
     (tmp_path / "birds/stork.md").write_text("the stork flew over the harbour")
     (tmp_path / "skill/fern/SKILL.md").write_text("---\nname: fern\ndescription: Waters the fern.\n---\n\nWater it.\n")
+    (tmp_path / "questions.yaml").write_text(f"cases: [{{question: heron by the water, expect: ['{NOTE}']}}]")
     keys = tmp_path / "home"  # not searched: it is where the keys are
     (keys / "model.key").write_text(KEY)
     with broken(fault) as fake:
@@ -365,7 +367,7 @@ def place(
             line.close()
             monkeypatch.setenv("RECALLD_URL", f"http://127.0.0.1:{server.port}")
             monkeypatch.setenv("RECALLD_API_KEY", account["user_key"])
-            names = {"birds": "birds", "skill": "skill/fern", "data": "data"}
+            names = {"birds": "birds", "skill": "skill/fern", "data": "data", "questions": "questions.yaml"}
             values = {name: str(tmp_path / path) for name, path in names.items()}
             yield Place(
                 tmp_path, server, fake, account["user_key"], capfd,

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import pytest
 
 from bench import corpus
 from tests.live import Gone, Line, Server, doctor, launch, serving
 
+pytestmark = pytest.mark.live
 SHUTDOWN_S = 10.0
 """The default of ``server.shutdown_timeout_s``; the worker and the store may take a little longer."""
 
