@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any, Unpack
 
 from recalld.domain.caller import Caller
-from recalld.domain.query import Answer, Query
+from recalld.domain.query import Answer, Query, Selection
 from recalld.domain.results import ContextBlock
 from recalld.ports.bundle import PrimaryPorts
 from recalld.rules.search_request import SearchOptions, parse_query
 from recalld.usecases.context import assemble as assembling
 from recalld.usecases.find.find import find
+from recalld.usecases.find.present import present, widened
 from recalld.usecases.find.search import search
 from recalld.usecases.find.session_expansion import expand_with_session
 
@@ -41,6 +42,9 @@ class RecallOperations(Operations):
         until: str = "",
         time_field: str = "updated_at",
         filter: Mapping[str, Any] | None = None,
+        passages: bool = False,
+        fold: bool = False,
+        gap: bool = False,
     ) -> Answer:
         """Return the best entries for a query, in descending score.
 
@@ -53,6 +57,10 @@ class RecallOperations(Operations):
         ``since``, ``until``: a day (``2026-05-01``), an ISO time or an age (``7d``), compared with ``time_field``:
         ``updated_at`` or ``created_at``.
         ``filter``: a filter object of the HTTP API; it narrows the other parameters.
+        ``passages``: each hit has the passage that answers best.
+        ``fold``: hits with nearly the same text are one hit, which names the others in ``folded``; the abstract of a directory
+        is left out where one of its files answers as well, and so are hits without words.
+        ``gap``: hits that score less than half of the best one are left out; ``weaker`` counts them.
 
         Raises ``Invalid`` and ``Denied`` for the parameters, ``Busy`` under overload, and ``Upstream`` when no search finished in
         time.
@@ -70,7 +78,10 @@ class RecallOperations(Operations):
             time_field=time_field,
             filter=filter,
         )
-        return await find(parsed, self.caller, self._ports, deadline_s=self._recall_s())
+        selection, deadline_s = Selection(passages, fold, gap), self._recall_s()
+        end = self._ports.clock.monotonic() + deadline_s
+        answer = await find(widened(parsed, selection), self.caller, self._ports, deadline_s=deadline_s)
+        return await self._present(answer, parsed, selection, end)
 
     async def search(
         self,
@@ -87,6 +98,9 @@ class RecallOperations(Operations):
         until: str = "",
         time_field: str = "updated_at",
         filter: Mapping[str, Any] | None = None,
+        passages: bool = False,
+        fold: bool = False,
+        gap: bool = False,
     ) -> Answer:
         """Return the best entries for a query, reranked if a reranker is configured.
 
@@ -106,15 +120,16 @@ class RecallOperations(Operations):
             time_field=time_field,
             filter=filter,
         )
-        deadline_s = self._recall_s()
+        selection, deadline_s, clock = Selection(passages, fold, gap), self._recall_s(), self._ports.clock
+        end, wide = clock.monotonic() + deadline_s, widened(parsed, selection)
         if not session_id:
-            return await search(parsed, self.caller, self._ports, deadline_s=deadline_s)
-        clock = self._ports.clock
-        end = clock.monotonic() + deadline_s
+            answer = await search(wide, self.caller, self._ports, deadline_s=deadline_s)
+            return await self._present(answer, parsed, selection, end)
         tenant = self._ports.ledger.tenant(self.caller)
         text, missing = await expand_with_session(parsed.text, session_id, tenant, within_s=deadline_s / 4)
         left_s = max(end - clock.monotonic(), deadline_s / 2)
-        answer = await search(replace(parsed, text=text), self.caller, self._ports, deadline_s=left_s)
+        answer = await search(replace(wide, text=text), self.caller, self._ports, deadline_s=left_s)
+        answer = await self._present(answer, parsed, selection, end)
         return replace(answer, degraded=tuple(sorted({*answer.degraded, *missing}))) if missing else answer
 
     async def assemble(
@@ -178,6 +193,10 @@ class RecallOperations(Operations):
         """
         targets = (self._uri(uri),) if uri and self._uri(uri).parts else ()
         return (await self._ports.index.open(self.caller, Query("", targets, levels=(0, 1, 2)))).size
+
+    async def _present(self, answer: Answer, query: Query, selection: Selection, end: float) -> Answer:
+        left_s = end - self._ports.clock.monotonic()
+        return await present(answer, query, selection, self.caller, self._ports, deadline_s=left_s)
 
     def _parse(self, query: str, **options: Unpack[SearchOptions]) -> Query:
         return parse_query(query, self.caller, self._ports.clock.now(), **options)

@@ -27,7 +27,8 @@ class Query:
     ``targets``: subtrees to search, () = the caller's own tree and the account's resources; ``types``/``levels``: () =
     all; ``tags``: ``k=v``, all of which must match; ``since``/``until``: epoch seconds against ``time_field``
     (``updated_at`` or ``created_at``); ``ranges``: further ranges, all of which must match; ``score_min``: hits must
-    score above it, None = the default threshold; ``ignored``: parts of the filter that are not applied.
+    score above it, None = the default threshold; ``ignored``: parts of the filter that are not applied; ``extra``: hits
+    returned beyond the limit, which do not change the order of those before.
     """
 
     text: str
@@ -44,6 +45,7 @@ class Query:
     messages: bool = True
     ranges: tuple[TimeRange, ...] = ()
     ignored: tuple[str, ...] = ()
+    extra: int = 0
 
     @property
     def times(self) -> tuple[TimeRange, ...]:
@@ -64,8 +66,38 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """The part of a hit's text that answers best, with its white space folded.
+
+    ``headings``: those above it, outermost first; ``line_start``/``line_end``: the file's lines, from 1, both included (0 =
+    unknown: the text is no part of the file as stored); ``marks``: where the question's words are in ``text``, as
+    [start, end), ascending and apart.
+    """
+
+    text: str
+    headings: tuple[str, ...] = ()
+    line_start: int = 0
+    line_end: int = 0
+    marks: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What an answer shows beyond its hits. ``passages``: the passage of each hit; ``fold``: hits with nearly the same text
+    are one; ``gap``: hits far below the best are left out."""
+
+    passages: bool = False
+    fold: bool = False
+    gap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
-    """One hit. ``score`` in 0..1 is a fixed monotone function of the evidence, the same for every query and store."""
+    """One hit. ``score`` in 0..1 is a fixed monotone function of the evidence, the same for every query and store.
+
+    ``chunk``: id of its best chunk; ``passage``: None unless it was wanted; ``folded``: addresses of hits with nearly the
+    same text, best first, which this one stands for.
+    """
 
     uri: Uri
     type: ContextType
@@ -75,6 +107,9 @@ class Hit:
     tags: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
     features: dict[str, float] = field(default_factory=dict)
+    chunk: int = 0
+    passage: Passage | None = None
+    folded: tuple[Uri, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +124,12 @@ class Stage:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Hits in descending score. ``degraded`` names late or missing parts (() = complete). ``ignored``: parts of the
-    query's filter that were not applied."""
+    query's filter that were not applied. ``terms``: the information of each of the query's terms here, in nats.
+    ``weaker``: number of hits that the gap rule left out."""
 
     hits: tuple[Hit, ...]
     degraded: tuple[str, ...] = ()
     trajectory: tuple[Stage, ...] = ()
     ignored: tuple[str, ...] = ()
+    terms: dict[str, float] = field(default_factory=dict)
+    weaker: int = 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from recalld.domain.caller import Caller
@@ -14,6 +15,21 @@ from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 
 from .maintenance import IndexCoverage
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkText:
+    """The text of a chunk: ``text``, or the characters ``start`` to ``end`` of the file whose bytes are ``data``.
+
+    ``hash``: of the node's content ("" for a message); ``headings``: those above the file in the document it is a part of.
+    """
+
+    text: str
+    data: bytes = b""
+    start: int = 0
+    end: int = 0
+    hash: str = ""
+    headings: tuple[str, ...] = ()
 
 
 class Tree(Protocol):
@@ -52,6 +68,10 @@ class Tree(Protocol):
 
     async def size(self, uri: Uri) -> int:
         """How many entries a removal of ``uri`` would take, itself and hidden ones included; 0 if it is not there."""
+
+    async def chunk_texts(self, chunk_ids: Sequence[int], *, bytes_max: int) -> dict[int, ChunkText]:
+        """The texts of chunks that a search of this caller found, by id. Left out: chunks that are gone or damaged, and those of
+        files outside the database once these come to ``bytes_max``. One read, if all files are in the database."""
 
     # Last, because below it the word list means this method.
     async def list(self, uri: Uri, *, limit: int, hidden: bool = False) -> list[Node]:

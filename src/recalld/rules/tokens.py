@@ -130,18 +130,45 @@ def _blocks(text: str) -> Iterator[str]:
 
 
 def _bigrams(run: str, closing: bool) -> Iterator[str]:
-    units: list[str] = []
-    for character in run:
-        spelled = letters_of(character)
-        if spelled and units and spelled[0] == "x" and unicodedata.category(character)[0] == "M":
-            units[-1] += spelled
-        elif spelled:
-            units.append(spelled)
+    units = [spelled for spelled, _, _ in _units(run)]
     for first, second in zip(units, units[1:], strict=False):
         yield first + second
     # The last character is a term too: every character then starts some term, so a lone one can be found by prefix.
     if units and (closing or len(units) == 1):
         yield units[-1]
+
+
+def _units(run: str) -> list[tuple[str, int, int]]:
+    """Return the characters of a run as terms spell them, each with its signs, and their offsets in the run."""
+    units: list[tuple[str, int, int]] = []
+    for at, character in enumerate(run):
+        spelled = letters_of(character)
+        if spelled and units and spelled[0] == "x" and unicodedata.category(character)[0] == "M":
+            before, start, _ = units[-1]
+            units[-1] = (before + spelled, start, at + 1)
+        elif spelled:
+            units.append((spelled, at, at + 1))
+    return units
+
+
+def occurrences(text: str) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+    """Yield the words of a text in reading order: start, end, and the terms each stands for.
+
+    In a script without spaces these are pairs of characters, which overlap. Offsets refer to ``text`` itself. Numbers
+    in several spellings have their plain terms only.
+    """
+    for run in _RUN.finditer(text.replace("\u2019", "'")):
+        start, word = run.start(), run[0]
+        if not _SINGLE.match(word):
+            whole = word if word.isascii() else unicodedata.normalize("NFKC", word)
+            yield start, run.end(), word_terms(whole[:WORD_CHARS_MAX])
+            continue
+        units = _units(word)
+        for (first, begin, middle), (second, _, end) in zip(units, units[1:], strict=False):
+            yield start + begin, start + end, (first + second,)
+            yield start + begin, start + middle, (first,)
+        for last, begin, end in units[-1:]:
+            yield start + begin, start + end, (last,)
 
 
 @lru_cache(maxsize=32_768)

@@ -13,7 +13,7 @@ from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.histogram import Histogram
 from recalld.domain.job import QueueCount
 from recalld.domain.node import ContextType, Entry, Kind, Node
-from recalld.domain.query import Answer, Hit, Source
+from recalld.domain.query import Answer, Hit, Passage, Source
 from recalld.domain.results import (
     Added,
     ContextBlock,
@@ -206,6 +206,9 @@ class FakeWorkspace(Fake):
         until: str = "",
         time_field: str = "updated_at",
         filter: Mapping[str, Any] | None = None,
+        passages: bool = False,
+        fold: bool = False,
+        gap: bool = False,
     ) -> Answer:
         hits = (
             Hit(
@@ -216,10 +219,12 @@ class FakeWorkspace(Fake):
                 "Ana likes tea",
                 ("k=v",),
                 (Source(Uri.parse("viking://user/ana/sessions/s/messages/m.md"), "s", "m"),),
+                passage=Passage("Ana likes tea", ("Drinks",), 3, 4, ((0, 3), (10, 13))),
+                folded=(Uri.parse("viking://resources/copy.md"),),
             ),
             Hit(Uri.parse("viking://resources/docs/.abstract.md"), ContextType.RESOURCE, 0, float("nan"), "Docs"),
         )
-        return Answer(hits, self.state.degraded)
+        return Answer(hits, self.state.degraded, weaker=2)
 
     @recorded
     async def search(
@@ -237,6 +242,9 @@ class FakeWorkspace(Fake):
         until: str = "",
         time_field: str = "updated_at",
         filter: Mapping[str, Any] | None = None,
+        passages: bool = False,
+        fold: bool = False,
+        gap: bool = False,
     ) -> Answer:
         return await self.find(query)
 

@@ -24,6 +24,30 @@ async def test_hits_have_exactly_six_keys_and_are_listed_by_type(http: httpx.Asy
     assert {frozenset(h) for h in hits} == {frozenset(("context_type", "uri", "level", "score", "abstract", "tags"))}
 
 
+async def test_passages_folded_hits_and_weaker_ones_are_shown_where_they_are_wanted(http: httpx.AsyncClient) -> None:
+    body = {"query": "tea", "include_passage": True, "fold": True, "gap": True}
+    for path in ("find", "search"):
+        result = (await http.post(f"{AT}/{path}", json=body)).json()["result"]
+        assert result["weaker"] == 2
+        assert result["memories"][0]["folded"] == ["viking://resources/copy.md"]
+        assert result["memories"][0]["passage"] == {
+            "text": "Ana likes tea",
+            "headings": ["Drinks"],
+            "line_start": 3,
+            "line_end": 4,
+            "marks": [[0, 3], [10, 13]],
+        }
+        assert result["resources"][0]["passage"] is None
+
+
+@pytest.mark.parametrize(("field", "option"), [("include_passage", "passages"), ("fold", "fold"), ("gap", "gap")])
+async def test_each_of_these_fields_is_passed_on_by_itself(
+    http: httpx.AsyncClient, engine: FakeEngine, field: str, option: str
+) -> None:
+    await http.post(f"{AT}/find", json={"query": "tea", field: True})
+    assert {name for name in ("passages", "fold", "gap") if options_of(engine, "find").get(name)} == {option}
+
+
 async def test_a_score_that_is_no_number_is_zero(http: httpx.AsyncClient) -> None:
     result = (await http.post(f"{AT}/find", json={"query": "tea"})).json()["result"]
     assert result["resources"][0]["score"] == 0.0

@@ -173,8 +173,14 @@ class Client(Transport):
         until: str = "",
         session_id: str = "",
         provenance: bool = False,
+        passages: bool = False,
+        fold: bool = False,
+        gap: bool = False,
     ) -> Reply:
         """Search. ``result``: memories, resources, skills (lists of hits, best first) and total.
+
+        ``passages``: each hit has its best passage; ``fold``: hits with nearly the same text are one; ``gap``: hits far below
+        the best are left out.
 
         With ``session_id`` the query is expanded with the session's latest turns. ``degraded`` of the reply names missing parts.
         """
@@ -190,6 +196,9 @@ class Client(Transport):
             "until": until or None,
             "session_id": session_id or None,
             "include_provenance": provenance or None,
+            "include_passage": passages or None,
+            "fold": fold or None,
+            "gap": gap or None,
         }
         return self.post("/search/search" if session_id else "/search/find", body, safe=True)
 

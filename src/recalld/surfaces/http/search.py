@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from recalld.domain.errors import Invalid
+from recalld.domain.query import Selection
 from recalld.rules.context import ALL_CATEGORIES, RECALL_QUOTAS
 from recalld.rules.search_request import SearchOptions
 from recalld.surfaces.http import serializers
@@ -27,7 +28,7 @@ from recalld.surfaces.http.models.search import (
 from recalld.surfaces.http.request import ApiRequest
 
 _NARROW = ("context_type", "level", "tags", "since", "until", "time_field", "filter")
-IGNORED = frozenset({"include_provenance"})
+IGNORED = frozenset({"include_provenance", "include_passage", "fold", "gap"})
 """Accepted without effect on a block; the stats of the response list those that were sent."""
 _REWRITE = {False: "off", True: "on", "auto": "auto"}
 
@@ -72,10 +73,11 @@ _SUCCESSOR = {"Deprecation": "true", "Link": f'<{_AT}/search>; rel="successor-ve
 async def find(request: ApiRequest, body: FindBody) -> dict[str, Any]:
     """Search memories, resources and skills. Each list is in descending order of score."""
     _check_find(body)
-    found = await request.workspace.find(body.query, **_find_options(body))
+    found = await request.workspace.find(body.query, **_find_options(body), **_selected(body))
     request.degraded(found.degraded)
     request.ignored(found.ignored)
-    return serializers.answer(found, provenance=body.include_provenance)
+    selection = Selection(body.include_passage, body.fold, body.gap)
+    return serializers.answer(found, provenance=body.include_provenance, selection=selection)
 
 
 async def search(request: ApiRequest, body: SearchBody) -> dict[str, Any]:
@@ -96,10 +98,13 @@ async def search(request: ApiRequest, body: SearchBody) -> dict[str, Any]:
             remedy="add mode: context, or leave it out",
             details={"fields": context_only},
         )
-    found = await request.workspace.search(body.query, session_id=body.session_id or "", **_find_options(body))
+    found = await request.workspace.search(
+        body.query, session_id=body.session_id or "", **_find_options(body), **_selected(body)
+    )
     request.degraded(found.degraded)
     request.ignored(found.ignored)
-    return serializers.answer(found, provenance=body.include_provenance)
+    selection = Selection(body.include_passage, body.fold, body.gap)
+    return serializers.answer(found, provenance=body.include_provenance, selection=selection)
 
 
 async def recall(request: ApiRequest, body: RecallBody) -> dict[str, Any]:
@@ -179,6 +184,14 @@ def _find_options(body: FindBody) -> SearchOptions:
         "until": body.until or "",
         "time_field": body.time_field or "updated_at",
         "filter": body.filter,
+    }
+
+
+def _selected(body: FindBody) -> dict[str, bool]:
+    return {
+        name: True
+        for name, wanted in (("passages", body.include_passage), ("fold", body.fold), ("gap", body.gap))
+        if wanted
     }
 
 

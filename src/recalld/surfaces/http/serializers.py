@@ -9,7 +9,7 @@ from typing import Any
 
 from recalld.domain.job import QueueCount, Task, TaskStatus
 from recalld.domain.node import ContextType, Entry, Node
-from recalld.domain.query import Answer, Hit
+from recalld.domain.query import Answer, Hit, Passage, Selection
 from recalld.domain.results import ContextBlock, GrepReport, VectorCount, Written
 from recalld.domain.uri import Uri
 from recalld.rules.address import context_type
@@ -94,12 +94,32 @@ def hit(found: Hit) -> dict[str, Any]:
     }
 
 
-def answer(found: Answer, *, provenance: bool) -> dict[str, Any]:
-    """Hits by type, in their order."""
+def passage(found: Passage | None) -> dict[str, Any] | None:
+    """A passage; null for an unknown line."""
+    if found is None:
+        return None
+    return {
+        "text": found.text,
+        "headings": list(found.headings),
+        "line_start": found.line_start or None,
+        "line_end": found.line_end or None,
+        "marks": [list(mark) for mark in found.marks],
+    }
+
+
+def answer(found: Answer, *, provenance: bool, selection: Selection = Selection()) -> dict[str, Any]:
+    """Hits by type, in their order, with the fields of ``selection``."""
     lists: dict[str, Any] = {"memories": [], "resources": [], "skills": []}
     for one in found.hits:
-        lists[_LISTS[one.type]].append(hit(one))
+        shown = hit(one)
+        if selection.passages:
+            shown["passage"] = passage(one.passage)
+        if selection.fold:
+            shown["folded"] = [str(uri) for uri in one.folded]
+        lists[_LISTS[one.type]].append(shown)
     lists["total"] = len(found.hits)
+    if selection.gap:
+        lists["weaker"] = found.weaker
     if provenance:
         lists["provenance"] = [_sources(one) for one in found.hits]
     return lists

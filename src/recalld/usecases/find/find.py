@@ -17,7 +17,7 @@ from recalld.rules.rank_features import RowFeatures
 from recalld.rules.ranking_params import CUT, DEFAULT
 
 from .hits import Best, hits_of
-from .plan import plan
+from .plan import information, plan
 from .recall import Recall, embedding_query, row_features
 
 RESERVE_S = 0.3
@@ -81,12 +81,13 @@ async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, d
     stage("rank", f"{len(best.rows)} entries above {cut:g}")
     hits, unread = await _load(best, query, view, table.rows, ranked, ports, end - reserve_s / 4)
     stage("load", f"{len(hits)} hits")
-    return Answer(hits, tuple(sorted({*recall.degraded, *unread})), tuple(stages), query.ignored)
+    terms = information(planned.terms, evidence.idf.tolist())
+    return Answer(hits, tuple(sorted({*recall.degraded, *unread})), tuple(stages), query.ignored, terms)
 
 
 def _best(query: Query, rows: CandidateRows, ranked: Ranked, features: RowFeatures, cut: float) -> Best:
     """Return the best row of each entry, with reserved places. A place keeps its score whatever entry takes it."""
-    best = best_per_entry(rows.entry, ranked.total, query.limit + EXTRA_HITS)
+    best = best_per_entry(rows.entry, ranked.total, query.limit + query.extra + EXTRA_HITS)
     scores = ranked.score(best)
     best = keep_places(query.text, best, rows.entry, rows, features, ranked.total, query.limit)
     return Best(best[scores > cut], scores[scores > cut])
@@ -96,7 +97,7 @@ async def _load(
     best: Best, query: Query, view: SearchView, rows: CandidateRows, ranked: Ranked, ports: Ports, end: float
 ) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
     """Return the query's hits that still exist and are no duplicates, and degraded parts."""
-    limit, targeted = query.limit, any(target.parts for target in query.targets)
+    limit, targeted = query.limit + query.extra, any(target.parts for target in query.targets)
     nodes = rows.node[best.rows].tolist()
     tiers, unread = True, catalog_missing(ports)
     try:

@@ -83,6 +83,7 @@ def _hit(row: int, score: float, node: HitRecord, rows: CandidateRows, ranked: R
             "group": float(ranked.group[row]),
             "bonus": float(ranked.bonus[row]),
         },
+        chunk=int(rows.ids[row]),
     )
 
 

@@ -31,3 +31,8 @@ def plan(query: Query) -> Plan:
     # Older chunks contain some letters unfolded: that spelling is searched too.
     former = tuple(term for term in former_terms(query.text) if term not in phrase)
     return Plan(query.text, tuple(dict.fromkeys((*phrase, *former))), phrase, frozenset(former))
+
+
+def information(terms: tuple[str, ...], found: list[float]) -> dict[str, float]:
+    """Return the information of each term, in nats: ``found``, or 1 each where full text did not answer."""
+    return dict(zip(terms, found or [1.0] * len(terms), strict=True))

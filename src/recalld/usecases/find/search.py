@@ -30,7 +30,8 @@ async def search(query: Query, caller: Caller, ports: Ports, *, deadline_s: floa
         return await find(query, caller, ports, deadline_s=deadline_s)
     end = ports.clock.monotonic() + deadline_s
     # As many hits beyond the reranked ones as may be dropped.
-    wide = replace(query, limit=RERANKED_MAX + (query.limit if query.limit > RERANKED_MAX else 0))
+    most = query.limit + query.extra
+    wide = replace(query, limit=RERANKED_MAX + (most if most > RERANKED_MAX else 0), extra=0)
     answer = await find(wide, caller, ports, deadline_s=deadline_s)
     since = ports.clock.monotonic()
     left_s = min(ports.deadlines.rerank_s, end - since - RESERVE_S)
@@ -38,13 +39,13 @@ async def search(query: Query, caller: Caller, ports: Ports, *, deadline_s: floa
     relevances = await _relevances(query.text, head, ports.reranker, left_s)
     ports.stages.took("rerank", ports.clock.monotonic() - since)
     if relevances is None:
-        return replace(answer, hits=answer.hits[: query.limit], degraded=tuple(sorted({*answer.degraded, "reranker"})))
+        return replace(answer, hits=answer.hits[:most], degraded=tuple(sorted({*answer.degraded, "reranker"})))
     cut = CUT if query.score_min is None else query.score_min
     scored = [replace(hit, score=relevance) for hit, relevance in zip(head, relevances, strict=True) if relevance > cut]
     scored.sort(key=lambda hit: -hit.score)
     least = scored[-1].score if scored else math.inf
     rest = (replace(hit, score=min(hit.score, least)) for hit in answer.hits[RERANKED_MAX:])
-    return replace(answer, hits=(*scored, *rest)[: query.limit])
+    return replace(answer, hits=(*scored, *rest)[:most])
 
 
 async def _relevances(text: str, hits: tuple[Hit, ...], reranker: Reranker, seconds: float) -> list[float] | None:

@@ -74,6 +74,10 @@ class Access:
         if data is not None:
             return data
         try:
-            return await read_content(node.hash, self.readers.read, self.blobs.get)
+            return await self.content(node.hash)
         except Corrupt as lost:
             raise damaged_file(node, lost.message) from lost
+
+    async def content(self, hash_: str) -> bytes:
+        """The bytes of a content that the database does not hold whole. Raises ``Corrupt``."""
+        return await read_content(hash_, self.readers.read, self.blobs.get)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import apsw
@@ -21,14 +22,15 @@ from recalld.domain.commit import (
     UpdateTask,
 )
 from recalld.domain.document import Tiers
+from recalld.domain.errors import Corrupt
 from recalld.domain.job import Lane, Task
 from recalld.domain.node import Entry, Node
 from recalld.domain.results import Consistency, VectorCount
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
-from recalld.ports.ledger import SESSIONS_MAX, Commits, ReadTransaction
+from recalld.ports.ledger import SESSIONS_MAX, ChunkText, Commits, ReadTransaction
 
-from . import apply, index_coverage, job_queue, session_archives, sessions, tree_queries, vector_coverage
+from . import apply, chunk_texts, index_coverage, job_queue, session_archives, sessions, tree_queries, vector_coverage
 from .access import Access
 
 
@@ -169,6 +171,21 @@ class SqliteTenant:
 
     async def size(self, uri: Uri) -> int:
         return await self._scan(lambda c: tree_queries.size(c, self.caller, uri))
+
+    async def chunk_texts(self, chunk_ids: Sequence[int], *, bytes_max: int) -> dict[int, ChunkText]:
+        found: dict[int, ChunkText] = {}
+        for one in await self._read(lambda c: chunk_texts.stored(c, chunk_ids)):
+            text = one.found
+            if not one.is_complete:
+                bytes_max -= one.size
+                if bytes_max < 0:
+                    continue
+                try:
+                    text = replace(text, data=await self._access.content(text.hash))
+                except Corrupt:
+                    continue
+            found[one.id] = text
+        return found
 
     # ------------------------------------------------------------------ sessions
     async def session(self, session_id: str) -> Session:

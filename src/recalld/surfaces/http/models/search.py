@@ -81,6 +81,9 @@ class FindBody(Strict):
     until: str | None = None
     time_field: Literal["updated_at", "created_at"] | None = None
     level: Levels | None = None
+    include_passage: bool = Field(False, description="each hit has its passage")
+    fold: bool = Field(False, description="hits with nearly the same text are one, which names the others")
+    gap: bool = Field(False, description="leave out hits that score less than half of the best")
 
 
 class BlockFields(Model):
@@ -143,8 +146,19 @@ class GlobBody(TelemetryBody):
     node_limit: int = Field(256, ge=1, le=100_000)
 
 
+class PassageResult(Model):
+    """The part of a hit's text that answers best, with white space folded. Lines count from 1, null = unknown; ``marks``:
+    where the question's words are in ``text``, in code points, end excluded."""
+
+    text: str
+    headings: list[str]
+    line_start: int | None
+    line_end: int | None
+    marks: list[tuple[int, int]]
+
+
 class HitResult(Model):
-    """A hit."""
+    """A hit. ``passage`` with ``include_passage`` (null where the abstract is all there is), ``folded`` with ``fold``."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -154,6 +168,8 @@ class HitResult(Model):
     score: float
     abstract: str
     tags: list[str]
+    passage: PassageResult | None = None
+    folded: list[str] | None = None
 
 
 class SourceResult(Model):
@@ -172,13 +188,14 @@ class Provenance(Model):
 
 
 class FindResult(Model):
-    """Hits by type, each list in descending order of score."""
+    """Hits by type, each list in descending order of score. ``weaker``, with ``gap``: how many hits were left out."""
 
     memories: list[HitResult]
     resources: list[HitResult]
     skills: list[HitResult]
     total: int
     provenance: list[Provenance] | None = None
+    weaker: int | None = None
 
 
 class BlockEntry(Model):
