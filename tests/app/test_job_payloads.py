@@ -38,6 +38,7 @@ OLD = {
     "reown": '{"node": 3}',
     "revive": '{"uri": "viking://resources/a.md"}',
     "recheck": '{"after": 0}',
+    "rederive": "{}",
     "leave": '{"account": "acme", "user": "ana"}',
 }
 """By kind, the first layout of its payload that this program stored, before payloads had a version."""
@@ -128,6 +129,11 @@ async def recheck(harness: Harness, tmp_path: Path) -> None:
     await run_old(harness, "recheck")
 
 
+async def rederive(harness: Harness, tmp_path: Path) -> None:
+    await enqueue(harness, NewJob("rederive", "rederive"))
+    await run_old(harness, "rederive")
+
+
 async def leave(harness: Harness, tmp_path: Path) -> None:
     admin = AdminOperations(harness.ports, Caller("default", "root", Role.ROOT))
     await admin.create_account("acme", "ben", seed=None, settings={})
@@ -143,7 +149,8 @@ async def leave(harness: Harness, tmp_path: Path) -> None:
 
 RUNS: dict[str, Callable[[Harness, Path], Awaitable[None]]] = {
     "import": import_, "extract": extract, "auto_commit": auto_commit, "reindex": reindex, "tiers": tiers, "embed": embed,
-    "enrich": enrich, "shape": shape, "purge": purge, "reown": reown, "revive": revive, "recheck": recheck, "leave": leave,
+    "enrich": enrich, "shape": shape, "purge": purge, "reown": reown, "revive": revive, "recheck": recheck, "rederive": rederive,
+    "leave": leave,
 }  # fmt: skip
 
 

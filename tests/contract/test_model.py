@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from recalld.adapters.model import extractive
-from recalld.domain.document import Document
+from recalld.domain.document import EXTRACTIVE, Document
 from recalld.domain.policy import ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX
 from recalld.domain.session import Message
 from recalld.ports.model import Child, Model
@@ -37,7 +37,7 @@ async def test_a_documents_tiers_keep_their_sizes(model: Model) -> None:
         tiers = await model.tiers_of_document("a.md", Document("text/markdown", text))
         assert 0 < len(tiers.abstract) <= ABSTRACT_CHARS_MAX
         assert len(tiers.overview) <= OVERVIEW_CHARS_MAX
-        assert tiers.made_by == model.name
+        assert tiers.made_by == EXTRACTIVE
 
 
 async def test_a_directorys_tiers_keep_their_sizes(model: Model) -> None:

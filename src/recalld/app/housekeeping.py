@@ -11,7 +11,7 @@ from recalld.domain.commit import Commit
 from recalld.domain.errors import Busy, Corrupt, RecalldError, Upstream
 from recalld.domain.histogram import Histogram
 from recalld.domain.job import QueueCount
-from recalld.domain.results import Readiness
+from recalld.domain.results import Progress, Readiness
 from recalld.infra.logs import get_logger
 from recalld.infra.watchdog import LoopLag, Watchdog
 from recalld.ports.bundle import PrimaryPorts
@@ -21,6 +21,7 @@ from recalld.rules.breaker import Circuit
 from recalld.usecases.maintenance.embed import enqueue_missing
 from recalld.usecases.maintenance.enrich import take_up
 from recalld.usecases.maintenance.provider_budget import DAY, USED_UP
+from recalld.usecases.maintenance.rederive import enqueue_rederivation
 from recalld.usecases.session.commit import enqueue_idle
 
 from .config import Config
@@ -70,7 +71,7 @@ UPLOAD_KEPT_S = 12 * 3_600.0
 LOOP_LATE_S = 0.25
 OLDEST_JOB_S = 3_600.0
 WELL = frozenset({OK, NOT_CONFIGURED})
-PATIENT = frozenset({"enrich"})
+PATIENT = frozenset({"enrich", "rederive"})
 """Jobs that may wait for another day; the reason is reported as ``model``."""
 NOBODY = Caller(account="", user="")
 """Queries of all callers are recorded together: the client of a provider does not know the caller."""
@@ -99,6 +100,7 @@ class Housekeeping:
         self._store = "initializing"
         self._embedding: dict[str, str] = {}
         self._queues: list[QueueCount] = []
+        self._derived: Progress | None = None
         self._usage: Usage | None = None
         self._provider_usage: tuple[ProviderUsage, ...] = ()
         self._budget = OK
@@ -136,6 +138,7 @@ class Housekeeping:
                 log.warning("sweep postponed", error=str(failed))
             await self._maintenance.verify()
             await _postponable("missing vectors", enqueue_missing(self._ports))
+            await _postponable("texts of an earlier version", enqueue_rederivation(self._ports))
             await _postponable("language model work", take_up(self._ports))
 
     async def _probe(self) -> None:
@@ -143,6 +146,7 @@ class Housekeeping:
             self._probe_s = await self._ports.maintenance.probe()
             self._store, self._probed_at = "ok", self._ports.clock.monotonic()
             self._queues = await self._ports.stats.queues()
+            self._derived = await self._ports.stats.derivation()
             if self._probed_at - self._counted_at >= COUNT_EVERY_S:
                 self._provider_usage = tuple(await self._ports.stats.provider_usage(since="", whole=True))
                 self._usage, self._counted_at = await self._ports.stats.usage(), self._probed_at
@@ -265,7 +269,7 @@ class Housekeeping:
         }
         reasons = tuple(f"{part}: {state}" for part, state in checks.items() if state not in WELL)
         vectors = self._usage.embedded if self._usage is not None else ()
-        return Readiness("degraded" if reasons else "ready", reasons, checks, vectors)
+        return Readiness("degraded" if reasons else "ready", reasons, checks, vectors, self._derived)
 
 
 async def _postponable(what: str, work: Awaitable[object]) -> None:

@@ -15,6 +15,7 @@ from recalld.usecases.add.run_import import run_import
 from recalld.usecases.maintenance.embed import embed
 from recalld.usecases.maintenance.enrich import enrich
 from recalld.usecases.maintenance.purge import purge, repartition
+from recalld.usecases.maintenance.rederive import rederive
 from recalld.usecases.maintenance.reindex import reindex
 from recalld.usecases.maintenance.reparse import recheck, reparse, revive
 from recalld.usecases.maintenance.tiers import refresh
@@ -49,6 +50,7 @@ KINDS: Mapping[str, JobKind] = MappingProxyType(
             JobKind(job.RepartitionPayload, repartition),
             JobKind(job.RevivePayload, revive),
             JobKind(job.RecheckPayload, recheck, JobPolicy(attempts_max=200)),
+            JobKind(job.RederivePayload, rederive, JobPolicy(attempts_max=200)),
             JobKind(job.DeleteMemberPayload, delete_member, JobPolicy(attempts_max=200, deadline_s=3_600.0)),
         )
     }

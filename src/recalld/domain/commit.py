@@ -165,8 +165,8 @@ class SetTiers(CommitOp, frozen=True):
 
 class SetChunks(CommitOp, frozen=True):
     """Index a file or message as read at ``version``: large files, whose writer did not wait, and what was restored.
-    ``quiet``: its directory's tiers came with it and know it already, so they are not made again. ``where_different``: nothing
-    is done where it has these chunks already."""
+    ``quiet``: its directory's tiers came with it and know it already, so they are not made again. ``where_different``: chunks
+    that it has already stay, with their vectors."""
 
     node_id: int
     version: int

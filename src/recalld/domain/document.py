@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
+
+DERIVATION: Final = 2
+"""Version of the rules that derive titles, chunks, abstracts and overviews. A store's texts of an earlier one are derived again in
+the background (``usecases/maintenance/rederive``)."""
+EXTRACTIVE: Final = f"extractive@{DERIVATION}"
+"""``Tiers.made_by`` of texts that these rules derived."""
+EXTRACTIVE_EARLIER: Final = ("extractive", *(f"extractive@{n}" for n in range(2, DERIVATION)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +72,4 @@ class Tiers:
 
     abstract: str
     overview: str = ""
-    made_by: str = "extractive"
+    made_by: str = EXTRACTIVE

@@ -255,6 +255,18 @@ class RecheckPayload(JobPayload, frozen=True):
     after: int = 0
 
 
+class RederivePayload(JobPayload, frozen=True):
+    """Derive titles, chunks and tiers of an earlier derivation again: files first, then ``directories``. ``after``: the node id to
+    continue behind. ``done`` of ``total`` nodes were looked at."""
+
+    KIND = "rederive"
+
+    after: int = 0
+    directories: bool = False
+    done: int = 0
+    total: int = 0
+
+
 class DeleteMemberPayload(JobPayload, frozen=True):
     """Delete a member, or (``user`` "") an account."""
 

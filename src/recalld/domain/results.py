@@ -183,6 +183,14 @@ class VectorCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """``done`` of ``total``."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class DiskSpace:
     """The disk of the data folder. ``reserve_bytes``: set aside for removals; ``complete``: the reserve has its full
     size."""
@@ -201,6 +209,8 @@ class Readiness:
     checks: dict[str, str] = field(default_factory=dict)
     vectors: tuple[VectorCount, ...] = ()
     """By model, at the last count; (): no embedder, or not counted yet."""
+    derived: Progress | None = None
+    """How far texts of an earlier derivation are derived again; None: all are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.document import Tiers
 from recalld.domain.job import QueueCount
 from recalld.domain.node import Node
-from recalld.domain.results import Consistency, DiskSpace, VectorCount
+from recalld.domain.results import Consistency, DiskSpace, Progress, VectorCount
 from recalld.domain.uri import Uri
 
 LEXICON, VECTORS = "lexicon", "vectors"
@@ -97,6 +97,12 @@ class Stats(Protocol):
 
     async def usage(self) -> Usage:
         """Counts and sizes. Indexes are counted, beside what is answered at once: call it seldom."""
+
+    async def outdated_count(self) -> int:
+        """How many nodes have tiers of an earlier derivation, removed ones included."""
+
+    async def derivation(self) -> Progress | None:
+        """How far texts of an earlier derivation are derived again; None: all are."""
 
     async def queues(self) -> list[QueueCount]:
         """Jobs by kind. ``done`` counts since the store was made."""
@@ -188,6 +194,10 @@ class Backlog(Protocol):
     async def indexable(self, *, after: int, limit: int) -> tuple[list[IndexableNode], int]:
         """Of the next ``limit`` nodes of all users with id > ``after``, in id order, those that the index may hold, and the id
         after which to go on (0 = that was the last)."""
+
+    async def outdated(self, *, directories: bool, after: int, limit: int) -> tuple[list[IndexableNode], int]:
+        """Of the next ``limit`` files (or ``directories``) of all users with tiers of an earlier derivation and id > ``after``, in
+        id order, the living ones that are not private, and the id after which to go on (0 = those were the last)."""
 
     async def idle_sessions(self, *, now: float, limit: int) -> list[tuple[Caller, str]]:
         """Sessions of any user with live messages whose policy's ``idle_timeout_seconds`` have passed since the last one."""

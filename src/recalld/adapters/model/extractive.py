@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
-from recalld.domain.document import Document, Tiers
+from recalld.domain.document import DERIVATION, EXTRACTIVE, Document, Tiers
 from recalld.domain.session import Message
 from recalld.infra.thread_pool import Pool
 from recalld.ports.compute import Compute
@@ -18,7 +18,7 @@ from recalld.rules import directory_tiers as directories
 P = ParamSpec("P")
 T = TypeVar("T")
 NAME = "extractive"
-VERSION = "1"
+VERSION = str(DERIVATION)
 _WAITING_MAX = 64
 _ARCHIVE_MESSAGES_AT_ONCE = 4
 _DOCUMENT_CHARS_AT_ONCE = 2_000
@@ -73,7 +73,7 @@ class ExtractiveModel:
 def document_tiers(name: str, document: Document) -> Tiers:
     """L0 and L1 of one file, at once."""
     abstract = abstracts.abstract(name, document)
-    return Tiers(abstract, overviews.of_document(name, document, abstract), NAME)
+    return Tiers(abstract, overviews.of_document(name, document, abstract), EXTRACTIVE)
 
 
 def directory_tiers(title: str, children: tuple[Child, ...], total: int) -> Tiers:
@@ -82,13 +82,15 @@ def directory_tiers(title: str, children: tuple[Child, ...], total: int) -> Tier
     return Tiers(
         directories.abstract_of_directory(title, entries, total),
         directories.overview_of_directory(title, entries, total),
-        NAME,
+        EXTRACTIVE,
     )
 
 
 def archive_tiers(messages: tuple[Message, ...]) -> Tiers:
     """L0 and L1 of an archive, at once."""
-    return Tiers(archive_summary.abstract_of_archive(messages), archive_summary.overview_of_archive(messages), NAME)
+    return Tiers(
+        archive_summary.abstract_of_archive(messages), archive_summary.overview_of_archive(messages), EXTRACTIVE
+    )
 
 
 def candidates(messages: tuple[Message, ...]) -> tuple[Candidate, ...]:

@@ -29,6 +29,7 @@ def status(call: Call) -> None:
         "user": call.client.system_status().get("user"),
         "findable": _count(call),
         "vectors": _vectors(ready.get("vectors"), ready.get("checks") or {}),
+        "derived": _derived(ready.get("derived")),
         "checks": ready.get("checks"),
     }
     checks = {f"check {name}": _words(v) for name, v in (facts["checks"] or {}).items() if not isinstance(v, dict)}
@@ -49,6 +50,11 @@ def _vectors(fields: Any, checks: Mapping[str, Any]) -> str | None:
         return None
     lexicon = checks.get("lexicon", "ok")
     return f"{vectors_words(fields)}, words {'complete' if lexicon == 'ok' else lexicon}"
+
+
+def _derived(progress: Any) -> str | None:
+    """How far titles and abstracts of an earlier version are derived again."""
+    return f"{progress['done']:,} of {progress['total']:,}" if isinstance(progress, dict) else None
 
 
 def _words(value: Any) -> Any:

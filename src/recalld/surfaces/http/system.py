@@ -34,6 +34,8 @@ async def ready(request: ApiRequest) -> Response:
     found = await request.app_state.engine.readiness()
     checks = {**found.checks, **_openviking_checks(found.checks, request.app_state.settings.mode)}
     body = {"status": "ready", "checks": checks, "state": found.state, "reasons": list(found.reasons)}
+    if found.derived is not None:
+        body["derived"] = {"done": found.derived.done, "total": found.derived.total}
     return plain({**body, **serializers.vectors(found.vectors)}, 200)
 
 

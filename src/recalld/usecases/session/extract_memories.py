@@ -193,7 +193,7 @@ def _own_tiers(candidate: Candidate) -> Tiers:
     lines = [line.strip() for line in split_lines(strip(candidate.text)) if line.strip()]
     quoted = [line[1:].rpartition(" — ")[0].strip() or line[1:].strip() for line in lines if line.startswith(">")]
     quotes = quoted or [line.lstrip("# ") for line in lines]
-    return Tiers(" ".join(quotes)[:ABSTRACT_CHARS_MAX].strip(), "", "extractive")
+    return Tiers(" ".join(quotes)[:ABSTRACT_CHARS_MAX].strip())
 
 
 async def _finish(

@@ -258,8 +258,8 @@ DROP INDEX message_archive;
 """
 
 V11 = """
--- No table changes: the number is taken.
-SELECT 11;
+-- Tiers by their author: those of an earlier derivation are derived again.
+CREATE INDEX tier_made_by ON tier (made_by);
 """
 
 V12 = """

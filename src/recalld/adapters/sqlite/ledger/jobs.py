@@ -11,6 +11,7 @@ from recalld.domain.errors import Upstream, refused_by_disk
 from recalld.domain.job import Lane, QueueCount, StoredJob
 from recalld.domain.node import Node
 from recalld.domain.policy import JobPolicy
+from recalld.domain.results import Progress
 from recalld.domain.uri import Uri
 from recalld.ports.jobs import Outcome, Settlement
 from recalld.ports.maintenance import ChunkRow, IndexableNode, ProviderUsage, StaleDir, Usage
@@ -26,7 +27,7 @@ from . import (
     trash,
 )
 from .access import Access
-from .indexable import indexable
+from .indexable import derivation, indexable, outdated, outdated_count
 from .transaction import WriteTx
 
 
@@ -70,6 +71,9 @@ class SqliteBacklog(_Part):
     async def unindexed(self, caller: Caller, uri: Uri, *, after: int, limit: int) -> list[Node]:
         return await self._access.read(lambda c: background_queries.unindexed(c, caller, uri, after, limit))
 
+    async def outdated(self, *, directories: bool, after: int, limit: int) -> tuple[list[IndexableNode], int]:
+        return await self._access.readers.scan(lambda c: outdated(c, directories, after, limit))
+
     async def indexable(self, *, after: int, limit: int) -> tuple[list[IndexableNode], int]:
         return await self._access.readers.scan(lambda c: indexable(c, after, limit))
 
@@ -83,6 +87,12 @@ class SqliteStats(_Part):
     async def usage(self) -> Usage:
         readers = self._access.readers
         return await readers.scan(lambda c: background_queries.usage(c, readers.path))
+
+    async def outdated_count(self) -> int:
+        return await self._access.readers.scan(outdated_count)
+
+    async def derivation(self) -> Progress | None:
+        return await self._access.readers.scan(derivation)
 
     async def queues(self) -> list[QueueCount]:
         now = self._access.clock.now()

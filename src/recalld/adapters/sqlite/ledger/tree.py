@@ -284,9 +284,10 @@ def set_chunks(tx: WriteTx, op: SetChunks) -> None:
     if read is None:
         return
     found, path = read
-    if op.where_different and op.tiers is None and has_chunks(tx.c, op.node_id, op.chunks):
+    same = op.where_different and has_chunks(tx.c, op.node_id, op.chunks)
+    if same and op.tiers is None:
         return
-    if _update_chunks(tx, op.replace(chunks=()) if rows.is_private(path) else op, found, op.version):
+    if not same and _update_chunks(tx, op.replace(chunks=()) if rows.is_private(path) else op, found, op.version):
         # Caches of the index see by the node's place in the log that other chunks stand for it now.
         seq = tx.log("index", op.node_id, Uri(path))
         tx.c.execute("UPDATE node SET seq = ? WHERE id = ?", (seq, op.node_id))
