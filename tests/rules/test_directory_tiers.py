@@ -54,7 +54,7 @@ def test_many_entries_are_grouped_by_the_beginning_of_their_names() -> None:
 
 def test_the_entry_page_speaks_for_its_directory() -> None:
     entries = [Listed("zebra.md", False, "Stripes."), Listed("README.md", False, "A store for agents. More.")]
-    assert abstract_of_directory("docs", entries, 2) == "docs: A store for agents. More."
+    assert abstract_of_directory("birds", entries, 2) == "birds: A store for agents. More."
 
 
 def test_a_directory_without_entry_page_has_the_titles_of_its_files_not_their_names() -> None:
@@ -71,7 +71,7 @@ def test_translations_are_described_by_the_english_one() -> None:
         Listed("en", True, "A web framework.")
     ]
     entries += [Listed(code, True, "") for code in ("fr", "ja", "ko")] + [Listed("zh", True, "框架。")]
-    assert abstract_of_directory("docs", entries, 8) == "docs: A web framework."
+    assert abstract_of_directory("birds", entries, 8) == "birds: A web framework."
 
 
 def test_the_first_part_speaks_for_a_split_document() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from recalld.domain.document import Document, Section
-from recalld.rules.titles import title_of, title_of_part, titled, words_of
+from recalld.domain.uri import Uri
+from recalld.rules.titles import name_in_folder, title_of, title_of_part, titled, words_of
 from tests.fakes.parsers import built_in
 
 
@@ -31,6 +32,14 @@ from tests.fakes.parsers import built_in
 )
 def test_the_title_is_front_matter_then_the_first_heading_then_the_file_name(name: str, text: str, title: str) -> None:
     assert title_of(name, built_in().parse(name, text.encode())) == title
+
+
+def test_a_file_named_like_every_other_is_titled_by_its_folder() -> None:
+    document = Document("text/markdown", "Words.")
+    assert title_of("date-picker/docs.md", document) == "date picker"
+    assert title_of("date-picker/usage.md", document) == "usage"
+    assert name_in_folder(Uri.parse("viking://resources/README.md")) == "README.md"
+    assert name_in_folder(Uri.parse("viking://resources/form/docs.md")) == "form/docs.md"
 
 
 def test_a_part_of_a_document_is_titled_by_the_headings_above_it() -> None:

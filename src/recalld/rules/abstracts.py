@@ -28,6 +28,7 @@ def abstract(name: str, document: Document) -> str:
     what kind of file it is.
     """
     title = title_of(name, document)
+    name = name.rsplit("/", 1)[-1]
     summary = plain_markdown(document.summary[:SCAN_CHARS_MAX])
     chars_left = ABSTRACT_CHARS_MAX - len(title) - 2
     if media.is_code(document.media):

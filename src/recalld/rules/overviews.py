@@ -36,7 +36,7 @@ def of_document(name: str, document: Document, abstract: str) -> str:
     """Return L1 of a file, at most 4,000 characters: title, abstract, then headings (or definitions) as a tree with the
     first sentence of each."""
     code = media.is_code(document.media)
-    title = name if code or not document.title and not document.text else title_of(name, document)
+    title = name.rsplit("/", 1)[-1] if code or not document.title and not document.text else title_of(name, document)
     head = [f"# {title}", "", abstract.removeprefix(f"{title}: ").removeprefix(f"{title}："), ""]
     head += [f"- {key}: {fit(plain_markdown(value), 160)}" for key, value in _facts(document)]
     head += [f"- {warning}" for warning in document.warnings[:3]]

@@ -8,6 +8,7 @@ from typing import Final
 
 from recalld.domain.document import Document, Section
 from recalld.domain.policy import ABSTRACT_CHARS_MAX
+from recalld.domain.uri import Uri
 
 from . import media, names
 from .inline_markup import plain_markdown
@@ -16,7 +17,7 @@ from .salience import terms
 from .sentences import fit, is_wide
 
 TITLE_CHARS_MAX: Final = 120
-_GENERIC: Final = frozenset({"readme", "index", "_index", "home", "skill"})
+_GENERIC: Final = frozenset({"readme", "index", "_index", "home", "skill", "docs", "doc", "documentation"})
 _NUMBERED = re.compile(r"^\d{1,4}[-_. ]+(?=[^\W\d])")
 
 
@@ -47,8 +48,17 @@ def _has_text_before(sections: Sequence[Section]) -> bool:
 
 
 def title_of(name: str, document: Document) -> str:
-    """Return the document's title, or its file name in words."""
-    return plain_markdown(document.title)[:TITLE_CHARS_MAX] or words_of(name) or name
+    """Return the document's title, or its file name in words; for ``folder/README.md`` that of its folder."""
+    title = plain_markdown(document.title)[:TITLE_CHARS_MAX]
+    folder, _, base = name.rpartition("/")
+    if not title and folder and words_of(base).lower() in _GENERIC:
+        return words_of(folder)
+    return title or words_of(base) or base
+
+
+def name_in_folder(uri: Uri) -> str:
+    """Return ``folder/name`` of an entry, or its name alone right below a root: what its title may be taken from."""
+    return "/".join(uri.parts[-2:]) if len(uri.parts) > 2 else uri.name
 
 
 def title_of_part(name: str, document: Document, heading_path: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ from recalld.ports.ledger import Tenant
 from recalld.ports.source import UPLOAD_NOTE, Found, Skipped, Source
 from recalld.rules.costs import of_text
 from recalld.rules.generation_cache_key import OVER_BUDGET
+from recalld.rules.titles import name_in_folder
 from recalld.usecases.tree.prepare import FOLLOW_UP_JOBS, PreparedFile, put_file
 
 from . import mirror
@@ -266,7 +267,7 @@ class _Pass:
     async def _tiers(self, planned: Planned) -> Tiers:
         """Return extractive tiers; final without a language model or when the import's budget is used up."""
         done, costs = self.done, self.ports.costs
-        tiers = await self.ports.model.tiers_of_document(planned.uri.name, planned.document)
+        tiers = await self.ports.model.tiers_of_document(name_in_folder(planned.uri), planned.document)
         if self.ports.writer is None:
             return tiers
         tokens = of_text(len(planned.data))

@@ -17,6 +17,7 @@ from recalld.ports.ledger import Tree
 from recalld.ports.maintenance import IndexableNode
 from recalld.rules.address import context_type
 from recalld.rules.chunks import chunks_of_file
+from recalld.rules.titles import name_in_folder
 from recalld.usecases.tree.prepare import FOLLOW_UP_JOBS, parse
 
 from .tiers import ENTRIES_MAX, tiers_of
@@ -92,7 +93,7 @@ async def _of_file(node: Node, tree: Tree, ports: Ports) -> Change | None:
     document = await ports.compute.run(parse, node.uri, await tree.read(node.uri), ports)
     document = titled_as_part(node, document)
     chunks = await ports.compute.run(chunks_of_file, node.uri, document)
-    tiers = await ports.model.tiers_of_document(node.uri.name, document)
+    tiers = await ports.model.tiers_of_document(name_in_folder(node.uri), document)
     return SetChunks(node.id, node.version, chunks, tiers, where_different=True)
 
 

@@ -19,6 +19,7 @@ from recalld.ports.ledger import Tenant, Tree
 from recalld.ports.maintenance import IndexCoverage
 from recalld.rules.address import context_type, session_of
 from recalld.rules.chunks import chunks_of_file, chunks_of_tiers
+from recalld.rules.titles import name_in_folder
 from recalld.usecases.tree.prepare import FOLLOW_UP_JOBS, parse
 from recalld.usecases.tree.tags import set_tags
 
@@ -138,7 +139,7 @@ async def _of_file(node: Node, mode: str, tree: Tree, ports: Ports) -> SetChunks
         return None
     # A memory's abstract consists of its quotations, not of its file.
     rebuild_tiers = mode == "semantic_and_vectors" and context_type(node.uri) is not ContextType.MEMORY
-    tiers = await ports.model.tiers_of_document(node.uri.name, document) if rebuild_tiers else None
+    tiers = await ports.model.tiers_of_document(name_in_folder(node.uri), document) if rebuild_tiers else None
     return SetChunks(node.id, node.version, chunks, tiers)
 
 

@@ -14,6 +14,7 @@ from recalld.ports.maintenance import IndexableNode
 from recalld.rules.address import session_of
 from recalld.rules.chunks import chunks_of_file, chunks_of_tiers
 from recalld.rules.own_text import chunks_of_own_text
+from recalld.rules.titles import name_in_folder
 from recalld.usecases.tree.prepare import FOLLOW_UP_JOBS, parse
 
 from .tiers import tiers_of
@@ -86,7 +87,7 @@ async def _of_text(one: IndexableNode, tenant: Tenant, ports: Ports) -> SetChunk
     if one.bare and node.kind is Kind.FILE and not session_of(node.uri):
         document = await ports.compute.run(parse, node.uri, await tenant.read(node.uri), ports)
         chunks = await ports.compute.run(chunks_of_file, node.uri, document)
-        tiers = await ports.model.tiers_of_document(node.uri.name, document) if chunks else None
+        tiers = await ports.model.tiers_of_document(name_in_folder(node.uri), document) if chunks else None
     else:
         chunks = await chunks_of(node, tenant, ports)
     return SetChunks(node.id, node.version, chunks, tiers, where_different=True) if chunks else None
@@ -116,6 +117,6 @@ async def reparse(job: Job[ReparsePayload], ports: Ports) -> None:
         return
     document = await ports.compute.run(parse, uri, data, ports)
     chunks = await ports.compute.run(chunks_of_file, uri, document)
-    tiers = await ports.model.tiers_of_document(uri.name, document)
+    tiers = await ports.model.tiers_of_document(name_in_folder(uri), document)
     change = SetChunks(node.id, node.version, chunks, tiers, quiet=job.payload.quiet)
     await tenant.commit(Commit((change,), FOLLOW_UP_JOBS, done=job.id), lane=Lane.BULK)

@@ -19,6 +19,7 @@ from recalld.rules.chunks import chunks_of_file
 from recalld.rules.encoding import decode
 from recalld.rules.media import HEAD_BYTES, is_binary, media_type
 from recalld.rules.memory_footer import strip
+from recalld.rules.titles import name_in_folder
 from recalld.rules.transcript_header import transcript_header
 
 HEAD_CHARS = 4_096
@@ -140,7 +141,7 @@ async def tiers_of(uri: Uri, prepared: PreparedFile, ports: Ports) -> Tiers | No
     """Return L0 and L1 if the document was parsed, else None: the worker will generate them."""
     if prepared.document is None or not prepared.parsed:
         return None
-    return await ports.model.tiers_of_document(uri.name, prepared.document)
+    return await ports.model.tiers_of_document(name_in_folder(uri), prepared.document)
 
 
 def text_of(data: bytes, uri: Uri) -> str:
