@@ -31,6 +31,7 @@ _ENTRY_NAMES: Final = tuple(_ENTRY_WORDS.split())
 _ENTRY_FOLDERS: Final = ("docs", "doc", "src", "content", "en", "english", "guide", "source", "package")
 _SILENT_NAMES: Final = frozenset({"__init__.py", "conftest.py", "Makefile", "LICENSE", "py.typed"})
 _PICTURE = re.compile(r".{3,40} \S+, [\d.]+ [kMG]?B, not parsed yet|\S+ \(SVG\)$")
+_LEGAL = re.compile(r"(?:licen[cs]e|copying|notice|authors)\b", re.IGNORECASE)
 _NAMES = re.compile(r"^\S+ \([\w+# ]+\): ")
 _LOCALE = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?$")
 _TITLED = re.compile(r"((?:[\w-]*\d: )?[^.!?。：]{1,80}?)(?:: |：)(?=\S)")
@@ -89,7 +90,9 @@ def abstract_of_directory(title: str, entries: Sequence[Listed], total: int) -> 
     page = _entry_page(entries)
     name = page.parts[0] if page is not None and page.parts[0].lower() != words_of(page.name).lower() else title
     rest = [entry for entry in entries if entry is not page] or list(entries)
-    return titled(name, _themes(rest, ABSTRACT_CHARS_MAX - len(name) - 2))
+    themes = _themes(rest, ABSTRACT_CHARS_MAX - len(name) - 2)
+    colon = "：" if is_wide(themes) and is_wide(name) else ": "
+    return fit(f"{name}{colon}{themes}" if name else themes, ABSTRACT_CHARS_MAX)
 
 
 def _entry_page(entries: Sequence[Listed]) -> Listed | None:
@@ -103,7 +106,7 @@ def _lead(title: str, entries: Sequence[Listed]) -> str:
     page = _entry_page(entries)
     if page is not None and is_prose(first_sentence(page.parts[1], 400)) and not _NAMES.search(page.abstract[:120]):
         return _without_name(page)
-    if len(entries) == 1 or _is_split(entries):
+    if len(entries) == 1 and not _LEGAL.match(entries[0].name) or _is_split(entries):
         return _without_name(entries[0])
     folders = {e.name.lower(): e for e in entries if e.is_dir and e.abstract}
     if len(folders) > 4 and sum(bool(_LOCALE.match(name)) for name in folders) * 2 > len(folders):
@@ -127,7 +130,11 @@ def _without_name(entry: Listed) -> str:
 
 def _themes(entries: Sequence[Listed], chars_max: int) -> str:
     """Return the titles (or what stands for them) of the entries that say most of what all are about, in their order."""
-    entries = [e for e in entries if e.name not in _SILENT_NAMES and not _PICTURE.match(e.abstract)] or list(entries)
+    entries = [
+        e
+        for e in entries
+        if e.name not in _SILENT_NAMES and not _LEGAL.match(e.name) and not _PICTURE.match(e.abstract)
+    ] or list(entries)
     themes = [_theme(entry) for entry in entries]
     weights = score([entry.abstract for entry in entries])
     order = sorted(range(len(themes)), key=lambda i: (entries[i].is_dir is False, -weights[i], i))
