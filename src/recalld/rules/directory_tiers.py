@@ -202,7 +202,7 @@ def _grouped(entries: Sequence[Listed], each: int, chars_left: int) -> tuple[lis
         rows += [group] if len(group) >= _GROUP_MIN else [[entry] for entry in group]
     for i, row in enumerate(rows):
         share = max(60, (chars_left - sum(len(line) + 1 for line in lines)) // (len(rows) - i))
-        line = _row(row, min(share, _LINE_CHARS * 2))
+        line = _row(row, share if len(row) > 1 else min(share, _LINE_CHARS))
         if sum(len(known) + 1 for known in lines) + len(line) + 1 > chars_left:
             break
         lines.append(line)
