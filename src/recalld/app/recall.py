@@ -45,6 +45,7 @@ class RecallOperations(Operations):
         passages: bool = False,
         fold: bool = False,
         gap: bool = False,
+        explain: bool = False,
     ) -> Answer:
         """Return the best entries for a query, in descending score.
 
@@ -61,6 +62,7 @@ class RecallOperations(Operations):
         ``fold``: hits with nearly the same text are one hit, which names the others in ``folded``; the abstract of a directory
         is left out where one of its files answers as well, and so are hits without words.
         ``gap``: hits that score less than half of the best one are left out; ``weaker`` counts them.
+        ``explain``: hits have ``features`` whose shares add up to the score, and the answer has a ``trajectory``.
 
         Raises ``Invalid`` and ``Denied`` for the parameters, ``Busy`` under overload, and ``Upstream`` when no search finished in
         time.
@@ -77,6 +79,7 @@ class RecallOperations(Operations):
             until=until,
             time_field=time_field,
             filter=filter,
+            explain=explain,
         )
         selection, deadline_s = Selection(passages, fold, gap), self._recall_s()
         end = self._ports.clock.monotonic() + deadline_s
@@ -101,6 +104,7 @@ class RecallOperations(Operations):
         passages: bool = False,
         fold: bool = False,
         gap: bool = False,
+        explain: bool = False,
     ) -> Answer:
         """Return the best entries for a query, reranked if a reranker is configured.
 
@@ -119,6 +123,7 @@ class RecallOperations(Operations):
             until=until,
             time_field=time_field,
             filter=filter,
+            explain=explain,
         )
         selection, deadline_s, clock = Selection(passages, fold, gap), self._recall_s(), self._ports.clock
         end, wide = clock.monotonic() + deadline_s, widened(parsed, selection)

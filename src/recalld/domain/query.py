@@ -28,7 +28,8 @@ class Query:
     all; ``tags``: ``k=v``, all of which must match; ``since``/``until``: epoch seconds against ``time_field``
     (``updated_at`` or ``created_at``); ``ranges``: further ranges, all of which must match; ``score_min``: hits must
     score above it, None = the default threshold; ``ignored``: parts of the filter that are not applied; ``extra``: hits
-    returned beyond the limit, which do not change the order of those before.
+    returned beyond the limit, which do not change the order of those before; ``explain``: the answer has a trajectory and
+    its hits have features.
     """
 
     text: str
@@ -46,6 +47,7 @@ class Query:
     ranges: tuple[TimeRange, ...] = ()
     ignored: tuple[str, ...] = ()
     extra: int = 0
+    explain: bool = False
 
     @property
     def times(self) -> tuple[TimeRange, ...]:
@@ -92,11 +94,23 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
+class Feature:
+    """One part of a hit's score. ``raw``: its value before scaling; ``share``: what it adds to the score, negative if it lowers
+    it; ``note``: what it measures."""
+
+    name: str
+    raw: float
+    share: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One hit. ``score`` in 0..1 is a fixed monotone function of the evidence, the same for every query and store.
 
     ``chunk``: id of its best chunk; ``passage``: None unless it was wanted; ``folded``: addresses of hits with nearly the
-    same text, best first, which this one stands for.
+    same text, best first, which this one stands for; ``features``: for a query that explains, their shares add up to the
+    score.
     """
 
     uri: Uri
@@ -106,7 +120,7 @@ class Hit:
     abstract: str
     tags: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
-    features: dict[str, float] = field(default_factory=dict)
+    features: tuple[Feature, ...] = ()
     chunk: int = 0
     passage: Passage | None = None
     folded: tuple[Uri, ...] = ()
@@ -122,14 +136,55 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Directory:
+    """A directory that the descent compared. ``evidence``: the rank sum of its best tier; ``reason``: why it stayed shut, ""
+    if it was opened."""
+
+    uri: Uri
+    evidence: float
+    opened: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A hit, and the ways by which it was found."""
+
+    uri: Uri
+    by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """An entry that is no hit, and the rule that cut it: ``threshold``, ``limit``, ``duplicate``, ``reranker``, ``fold`` or
+    ``gap``."""
+
+    uri: Uri
+    score: float
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """How an answer was found. ``rounds``: of the descent; ``taken``: the hits; ``cut``: the best entries that are no hits;
+    ``confidence``: the best score of any entry, hit or not (0 without one)."""
+
+    rounds: tuple[tuple[Directory, ...], ...] = ()
+    taken: tuple[Taken, ...] = ()
+    cut: tuple[Cut, ...] = ()
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Hits in descending score. ``degraded`` names late or missing parts (() = complete). ``ignored``: parts of the
     query's filter that were not applied. ``terms``: the information of each of the query's terms here, in nats.
-    ``weaker``: number of hits that the gap rule left out."""
+    ``weaker``: number of hits that the gap rule left out; ``trajectory``: for a query that explains."""
 
     hits: tuple[Hit, ...]
     degraded: tuple[str, ...] = ()
-    trajectory: tuple[Stage, ...] = ()
+    stages: tuple[Stage, ...] = ()
     ignored: tuple[str, ...] = ()
     terms: dict[str, float] = field(default_factory=dict)
     weaker: int = 0
+    trajectory: Trajectory | None = None

@@ -54,9 +54,9 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """Per row: the parts of its rank and their sum ``total``; ``dense``: the mean cosine of the models. ``coverage``: share of the
-    query's information that the best row covers; ``closeness``: the best cosine, 0..1 between the model's floor and ceiling
-    (None without vectors)."""
+    """Per row: the parts of its rank and their sum ``total``; ``dense``: the mean cosine of the models; ``votes``: by model, in the
+    order of the evidence, on the scale where the best row by words has 1. ``coverage``: share of the query's information that
+    the best row covers; ``closeness``: the best cosine, 0..1 between the model's floor and ceiling (None without vectors)."""
 
     lexical: Floats
     dense: Floats
@@ -65,6 +65,7 @@ class Ranked:
     total: Floats
     coverage: float
     closeness: float | None
+    votes: tuple[Floats, ...]
 
     def score(self, rows: NDArray[np.int64]) -> Floats:
         """Return the probability that each row is relevant. It rises with ``total`` within a query, and with coverage and
@@ -95,7 +96,8 @@ def rank(
     fused = _scaled(lexical, 0.0, most)
     votes = _votes(query, found, features, params)
     if votes is not None:
-        fused += votes.sum
+        for vote in votes.each:
+            fused += vote
         # Rows of different kinds have different weights in all.
         fused /= votes.weight
     fused = _scaled(fused, 0.0, float(fused.max(initial=0.0)))
@@ -108,8 +110,8 @@ def rank(
     total += bonus
     best = most / max((params.k1 + 1) * float(found.idf.sum()), 1e-9)
     if votes is None:
-        return Ranked(lexical, np.zeros(len(total)), group, bonus, total, best, None)
-    return Ranked(lexical, votes.cosine, group, bonus, total, best, votes.closeness)
+        return Ranked(lexical, np.zeros(len(total)), group, bonus, total, best, None, ())
+    return Ranked(lexical, votes.cosine, group, bonus, total, best, votes.closeness, votes.each)
 
 
 def best_per_entry(entry: NDArray[np.int64], total: Floats, most: int) -> NDArray[np.int64]:
@@ -181,10 +183,10 @@ def _summed(at: NDArray[np.int64], values: Floats, size: int) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class _Votes:
-    """Per row: the ``sum`` of all models' scaled cosines by weight, the total ``weight`` of words and models, and the mean
-    ``cosine``; ``closeness``: see ``Ranked``."""
+    """Per row: each model's scaled cosine by weight, the total ``weight`` of words and models, and the mean ``cosine``;
+    ``closeness``: see ``Ranked``."""
 
-    sum: Floats
+    each: tuple[Floats, ...]
     weight: Floats
     cosine: Floats
     closeness: float
@@ -199,7 +201,7 @@ def _votes(query: str, found: Evidence, features: RowFeatures, params: RankingPa
     if not known:
         return None
     n, unspaced = len(features.kind), _UNSPACED.search(query) is not None
-    votes, weight, cosine, closeness = np.zeros(n), np.ones(n), np.zeros(n), 0.0
+    votes, weight, cosine, closeness = list[Floats](), np.ones(n), np.zeros(n), 0.0
     for one in found.similarities:
         blended = _blend(one, features)
         # A single row has no range: the model's floor replaces the worst cosine.
@@ -207,12 +209,12 @@ def _votes(query: str, found: Evidence, features: RowFeatures, params: RankingPa
         high = float(blended.max(initial=low))
         by_kind = _weights(one.model, found.similarities, params, unspaced=unspaced) * (one.vector_count / n)
         own = by_kind[features.kind]
-        votes += _scaled(blended, low, high) * own
+        votes.append(_scaled(blended, low, high) * own)
         weight += own
         share = one.vector_count / known
         cosine += blended * share
         closeness += share * (max(high, one.floor) - one.floor) / (one.ceiling - one.floor)
-    return _Votes(votes, weight, cosine, closeness)
+    return _Votes(tuple(votes), weight, cosine, closeness)
 
 
 def _weights(model: str, similarities: Sequence[Similarity], params: RankingParams, *, unspaced: bool) -> Floats:

@@ -38,6 +38,7 @@ class SearchOptions(TypedDict, total=False):
     until: str
     time_field: str
     filter: Mapping[str, Any] | None
+    explain: bool
 
 
 def parse_query(
@@ -55,6 +56,7 @@ def parse_query(
     until: str = "",
     time_field: str = "updated_at",
     filter: Mapping[str, Any] | None = None,
+    explain: bool = False,
 ) -> Query:
     """Check and resolve every parameter. Raises ``Invalid`` naming the field."""
     if not text.strip():
@@ -74,6 +76,7 @@ def parse_query(
         instant(since, now, "since") if since else None,
         instant(until, now, "until", end=True) if until else None,
         time_field,
+        explain=explain,
     )
     query = with_filter(query, filter, caller, now) if filter else query
     if query.since is not None and query.until is not None and query.since > query.until:

@@ -13,7 +13,7 @@ from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.histogram import Histogram
 from recalld.domain.job import QueueCount
 from recalld.domain.node import ContextType, Entry, Kind, Node
-from recalld.domain.query import Answer, Hit, Passage, Source
+from recalld.domain.query import Answer, Hit, Passage, Source, Trajectory
 from recalld.domain.results import (
     Added,
     ContextBlock,
@@ -209,6 +209,7 @@ class FakeWorkspace(Fake):
         passages: bool = False,
         fold: bool = False,
         gap: bool = False,
+        explain: bool = False,
     ) -> Answer:
         hits = (
             Hit(
@@ -224,7 +225,7 @@ class FakeWorkspace(Fake):
             ),
             Hit(Uri.parse("viking://resources/docs/.abstract.md"), ContextType.RESOURCE, 0, float("nan"), "Docs"),
         )
-        return Answer(hits, self.state.degraded, weaker=2)
+        return Answer(hits, self.state.degraded, weaker=2, trajectory=Trajectory() if explain else None)
 
     @recorded
     async def search(
@@ -245,8 +246,9 @@ class FakeWorkspace(Fake):
         passages: bool = False,
         fold: bool = False,
         gap: bool = False,
+        explain: bool = False,
     ) -> Answer:
-        return await self.find(query)
+        return await self.find(query, explain=explain)
 
     @recorded
     async def assemble(

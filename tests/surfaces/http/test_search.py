@@ -61,6 +61,14 @@ async def test_provenance_has_one_entry_a_hit_with_its_sources(http: httpx.Async
     ]
 
 
+async def test_reasons_come_with_provenance_alone(http: httpx.AsyncClient) -> None:
+    plain = (await http.post(f"{AT}/find", json={"query": "tea"})).json()["result"]
+    result = (await http.post(f"{AT}/find", json={"query": "tea", "include_provenance": True})).json()["result"]
+    assert set(result) - set(plain) == {"provenance", "trajectory"}
+    assert set(result["trajectory"]) == {"stages", "rounds", "taken", "cut", "degraded", "confidence"}
+    assert [set(one) for one in result["provenance"]] == [{"uri", "sources", "features"}] * result["total"]
+
+
 async def test_degraded_parts_are_named_in_a_header(http: httpx.AsyncClient, engine: FakeEngine) -> None:
     engine.state.degraded = ("embed", "rerank")
     for path, body in (("find", {}), ("search", {}), ("search", {"mode": "context"}), ("recall", {})):

@@ -290,8 +290,8 @@ async def test_with_neither_search_it_is_an_error_not_an_empty_answer() -> None:
         await harness.ask("word")
 
 
-async def test_provenance_lists_the_stages(harness: SearchHarness) -> None:
-    assert [s.name for s in (await harness.ask("amber")).trajectory] == ["plan", "recall", "rank", "load"]
+async def test_an_answer_lists_its_stages(harness: SearchHarness) -> None:
+    assert [s.name for s in (await harness.ask("amber")).stages] == ["plan", "recall", "rank", "load"]
 
 
 async def test_stage_durations_are_recorded(harness: SearchHarness) -> None:

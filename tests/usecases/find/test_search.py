@@ -95,3 +95,15 @@ async def test_those_left_out_by_the_second_look_make_room_for_others(birds: Har
     answer = await searched(birds, Reranker(first.name), limit=RERANKED_MAX + 1)
     fused = await searched(birds, None, limit=30)
     assert [hit.uri for hit in answer.hits] == [first, *(hit.uri for hit in fused.hits[RERANKED_MAX:])]
+
+
+async def test_the_reranker_explains_its_scores_and_what_it_dropped(birds: Harness) -> None:
+    best = (await searched(birds, None)).hits[0].uri.name
+    ports = replace(birds.ports, reranker=Reranker(best), deadlines=Deadlines(rerank_s=0.05))
+    wanted = Query("heron by the water", limit=3, explain=True)
+    answer = await search(wanted, birds.engine.caller, ports, deadline_s=5.0)
+    (hit,) = answer.hits
+    assert [one.name for one in hit.features if one.share] == ["reranker"]
+    assert answer.trajectory is not None
+    assert [taken.uri for taken in answer.trajectory.taken] == [hit.uri]
+    assert answer.trajectory.cut[0].rule == "reranker"

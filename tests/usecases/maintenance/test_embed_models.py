@@ -44,7 +44,7 @@ async def run_one(harness: Harness, kind: str = "embed") -> Job:
 async def similarities(harness: Harness) -> int:
     """How many models have a vote on the one entry."""
     answer = await find(Query("the heron"), Caller(), harness.ports, deadline_s=5.0)
-    (note,) = [stage.note for stage in answer.trajectory if stage.name == "recall"]
+    (note,) = [stage.note for stage in answer.stages if stage.name == "recall"]
     return int(note.split(", ")[1].split()[0])
 
 

@@ -94,7 +94,11 @@ def evaluate(
 
 
 def _ask(call: Call, suite: Suite, cases: Sequence[Case], limit: int) -> Iterator[Outcome]:
-    bar = importlib.import_module(_BARS).count_bar("questions", len(cases)) if watched(call) else nullcontext(lambda: None)
+    bar = (
+        importlib.import_module(_BARS).count_bar("questions", len(cases))
+        if watched(call)
+        else nullcontext(lambda: None)
+    )
     with bar as advance:
         for case in cases:
             begun = time.perf_counter()

@@ -53,7 +53,9 @@ def vector_bar() -> Iterator[Callable[[dict[str, Any] | None], None]]:
 @contextmanager
 def count_bar(title: str, total: int) -> Iterator[Callable[[], None]]:
     """A bar of ``total`` steps; yields what to call after each."""
-    with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), **_place()) as bar:
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), **_place()
+    ) as bar:
         row = bar.add_task(title, total=total)
         yield lambda: bar.advance(row)
 

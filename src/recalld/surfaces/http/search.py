@@ -77,7 +77,7 @@ async def find(request: ApiRequest, body: FindBody) -> dict[str, Any]:
     request.degraded(found.degraded)
     request.ignored(found.ignored)
     selection = Selection(body.include_passage, body.fold, body.gap)
-    return serializers.answer(found, provenance=body.include_provenance, selection=selection)
+    return serializers.answer(found, selection)
 
 
 async def search(request: ApiRequest, body: SearchBody) -> dict[str, Any]:
@@ -104,7 +104,7 @@ async def search(request: ApiRequest, body: SearchBody) -> dict[str, Any]:
     request.degraded(found.degraded)
     request.ignored(found.ignored)
     selection = Selection(body.include_passage, body.fold, body.gap)
-    return serializers.answer(found, provenance=body.include_provenance, selection=selection)
+    return serializers.answer(found, selection)
 
 
 async def recall(request: ApiRequest, body: RecallBody) -> dict[str, Any]:
@@ -184,6 +184,7 @@ def _find_options(body: FindBody) -> SearchOptions:
         "until": body.until or "",
         "time_field": body.time_field or "updated_at",
         "filter": body.filter,
+        "explain": body.include_provenance,
     }
 
 

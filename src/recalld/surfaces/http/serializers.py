@@ -9,7 +9,7 @@ from typing import Any
 
 from recalld.domain.job import QueueCount, Task, TaskStatus
 from recalld.domain.node import ContextType, Entry, Node
-from recalld.domain.query import Answer, Hit, Passage, Selection
+from recalld.domain.query import Answer, Hit, Passage, Selection, Trajectory
 from recalld.domain.results import ContextBlock, GrepReport, VectorCount, Written
 from recalld.domain.uri import Uri
 from recalld.rules.address import context_type
@@ -107,8 +107,8 @@ def passage(found: Passage | None) -> dict[str, Any] | None:
     }
 
 
-def answer(found: Answer, *, provenance: bool, selection: Selection = Selection()) -> dict[str, Any]:
-    """Hits by type, in their order, with the fields of ``selection``."""
+def answer(found: Answer, selection: Selection) -> dict[str, Any]:
+    """Hits by type, in their order, with the fields of ``selection``; with a trajectory, also the reasons."""
     lists: dict[str, Any] = {"memories": [], "resources": [], "skills": []}
     for one in found.hits:
         shown = hit(one)
@@ -120,12 +120,13 @@ def answer(found: Answer, *, provenance: bool, selection: Selection = Selection(
     lists["total"] = len(found.hits)
     if selection.gap:
         lists["weaker"] = found.weaker
-    if provenance:
-        lists["provenance"] = [_sources(one) for one in found.hits]
+    if found.trajectory is not None:
+        lists["provenance"] = [_provenance(one) for one in found.hits]
+        lists["trajectory"] = _trajectory(found, found.trajectory)
     return lists
 
 
-def _sources(found: Hit) -> dict[str, Any]:
+def _provenance(found: Hit) -> dict[str, Any]:
     sources = [
         {"uri": str(s.uri), "session_id": s.session_id or None, "message_id": s.message_id or None}
         for s in found.sources
@@ -133,6 +134,26 @@ def _sources(found: Hit) -> dict[str, Any]:
     return {
         "uri": str(found.uri),
         "sources": sources or [{"uri": str(found.uri), "session_id": None, "message_id": None}],
+        "features": [
+            {"name": one.name, "raw": one.raw, "share": one.share, "note": one.note} for one in found.features
+        ],
+    }
+
+
+def _trajectory(found: Answer, by: Trajectory) -> dict[str, Any]:
+    return {
+        "stages": [{"name": one.name, "ms": round(one.took_ms, 3), "note": one.note} for one in found.stages],
+        "rounds": [
+            [
+                {"uri": str(one.uri), "evidence": one.evidence, "opened": one.opened, "reason": one.reason or None}
+                for one in directories
+            ]
+            for directories in by.rounds
+        ],
+        "taken": [{"uri": str(one.uri), "by": list(one.by)} for one in by.taken],
+        "cut": [{"uri": str(one.uri), "score": one.score, "rule": one.rule} for one in by.cut],
+        "degraded": list(found.degraded),
+        "confidence": by.confidence,
     }
 
 

@@ -16,6 +16,7 @@ from recalld.rules.rank import Ranked, best_per_entry, rank
 from recalld.rules.rank_features import RowFeatures
 from recalld.rules.ranking_params import CUT, DEFAULT
 
+from .explain import Ranking, explain
 from .hits import Best, hits_of
 from .plan import information, plan
 from .recall import Recall, embedding_query, row_features
@@ -82,7 +83,10 @@ async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, d
     hits, unread = await _load(best, query, view, table.rows, ranked, ports, end - reserve_s / 4)
     stage("load", f"{len(hits)} hits")
     terms = information(planned.terms, evidence.idf.tolist())
-    return Answer(hits, tuple(sorted({*recall.degraded, *unread})), tuple(stages), query.ignored, terms)
+    answer = Answer(hits, tuple(sorted({*recall.degraded, *unread})), tuple(stages), query.ignored, terms)
+    if not query.explain:
+        return answer
+    return await explain(answer, Ranking(query, planned.terms, view, table.rows, evidence, ranked, cut))
 
 
 def _best(query: Query, rows: CandidateRows, ranked: Ranked, features: RowFeatures, cut: float) -> Best:

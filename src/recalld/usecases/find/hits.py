@@ -77,12 +77,6 @@ def _hit(row: int, score: float, node: HitRecord, rows: CandidateRows, ranked: R
         abstract=abstract,
         tags=node.tags,
         sources=_sources(node, rows, ranked),
-        features={
-            "lexical": float(ranked.lexical[row]),
-            "dense": float(ranked.dense[row]),
-            "group": float(ranked.group[row]),
-            "bonus": float(ranked.bonus[row]),
-        },
         chunk=int(rows.ids[row]),
     )
 

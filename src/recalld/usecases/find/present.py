@@ -18,6 +18,8 @@ from recalld.rules.noise import is_noise
 from recalld.rules.passages import fit_weights, passage_of
 from recalld.rules.tokens import query_terms
 
+from .explain import selected
+
 TEXTS = "texts"
 TEXT_BYTES_MAX = 4_194_304
 """Bytes of large files read for one answer. Hits in files beyond it show their abstract."""
@@ -57,7 +59,7 @@ async def present(
             degraded = tuple(sorted({*degraded, TEXTS}))
     hits = hits[: query.limit]
     strong = above_gap([hit.score for hit in hits]) if selection.gap else len(hits)
-    return replace(answer, hits=hits[:strong], degraded=degraded, weaker=len(hits) - strong)
+    return replace(selected(answer, hits, strong), degraded=degraded, weaker=len(hits) - strong)
 
 
 @dataclass(slots=True)

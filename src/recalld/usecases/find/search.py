@@ -12,7 +12,9 @@ from recalld.domain.query import Answer, Hit, Query
 from recalld.ports.bundle import Ports
 from recalld.ports.reranker import Reranker
 from recalld.rules.ranking_params import CUT
+from recalld.rules.score_shares import placed, reranked
 
+from .explain import reordered
 from .find import find
 
 RERANKED_MAX = 20
@@ -39,13 +41,23 @@ async def search(query: Query, caller: Caller, ports: Ports, *, deadline_s: floa
     relevances = await _relevances(query.text, head, ports.reranker, left_s)
     ports.stages.took("rerank", ports.clock.monotonic() - since)
     if relevances is None:
-        return replace(answer, hits=answer.hits[:most], degraded=tuple(sorted({*answer.degraded, "reranker"})))
+        late = replace(answer, degraded=tuple(sorted({*answer.degraded, "reranker"})))
+        return reordered(late, answer.hits, most)
     cut = CUT if query.score_min is None else query.score_min
-    scored = [replace(hit, score=relevance) for hit, relevance in zip(head, relevances, strict=True) if relevance > cut]
+    scored = [
+        replace(hit, score=relevance, features=reranked(hit.features, relevance))
+        for hit, relevance in zip(head, relevances, strict=True)
+        if relevance > cut
+    ]
     scored.sort(key=lambda hit: -hit.score)
     least = scored[-1].score if scored else math.inf
-    rest = (replace(hit, score=min(hit.score, least)) for hit in answer.hits[RERANKED_MAX:])
-    return replace(answer, hits=(*scored, *rest)[:most])
+    rest = (_at_most(hit, least) for hit in answer.hits[RERANKED_MAX:])
+    return reordered(answer, (*scored, *rest), most)
+
+
+def _at_most(hit: Hit, least: float) -> Hit:
+    score = min(hit.score, least)
+    return replace(hit, score=score, features=placed(hit.features, score))
 
 
 async def _relevances(text: str, hits: tuple[Hit, ...], reranker: Reranker, seconds: float) -> list[float] | None:

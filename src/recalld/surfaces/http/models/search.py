@@ -180,15 +180,69 @@ class SourceResult(Model):
     message_id: str | None = None
 
 
+class FeatureResult(Model):
+    """A part of a hit's score. ``raw``: its value before scaling; ``share``: what it adds to the score."""
+
+    name: str
+    raw: float
+    share: float
+    note: str
+
+
 class Provenance(Model):
-    """The sources of a hit, best first."""
+    """The sources of a hit, best first, and the features of its score; their shares add up to it."""
 
     uri: str
     sources: list[SourceResult]
+    features: list[FeatureResult]
+
+
+class StageResult(Model):
+    """A stage of a search."""
+
+    name: str
+    ms: float
+    note: str
+
+
+class DirectoryResult(Model):
+    """A directory that the descent compared, with the reason why it stayed shut."""
+
+    uri: str
+    evidence: float
+    opened: bool
+    reason: str | None = None
+
+
+class TakenResult(Model):
+    """A hit, and the ways by which it was found."""
+
+    uri: str
+    by: list[str]
+
+
+class CutResult(Model):
+    """An entry that is no hit, and the rule that cut it."""
+
+    uri: str
+    score: float
+    rule: str
+
+
+class TrajectoryResult(Model):
+    """How an answer was found. ``confidence``: the best score of any entry, hit or not."""
+
+    stages: list[StageResult]
+    rounds: list[list[DirectoryResult]]
+    taken: list[TakenResult]
+    cut: list[CutResult]
+    degraded: list[str]
+    confidence: float
 
 
 class FindResult(Model):
-    """Hits by type, each list in descending order of score. ``weaker``, with ``gap``: how many hits were left out."""
+    """Hits by type, each list in descending order of score. ``weaker``, with ``gap``: how many hits were left out;
+    ``provenance`` and ``trajectory``: with ``include_provenance``."""
 
     memories: list[HitResult]
     resources: list[HitResult]
@@ -196,6 +250,7 @@ class FindResult(Model):
     total: int
     provenance: list[Provenance] | None = None
     weaker: int | None = None
+    trajectory: TrajectoryResult | None = None
 
 
 class BlockEntry(Model):
