@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from recalld.rules.tokens import phrase_terms, query_terms
 from tests.contract.search_harness import ANA, IMPLEMENTATIONS, SearchHarness, postings, uri
 
 
@@ -114,3 +115,34 @@ async def test_candidates_come_with_their_neighbours_inside_the_scope() -> None:
     assert table.rows.ids.tolist() == ids[3:8]
     assert list(postings(table)) == [ids[5]]
     assert (await harness.matches("nowhere", around=2)).rows.ids.tolist() == []
+
+
+async def quoted(harness: SearchHarness, text: str, *phrases: str) -> list[list[int]]:
+    """The chunks that contain each quoted phrase of a query."""
+    view = await harness.open()
+    found = await view.lexical(query_terms(text), (), tuple(map(phrase_terms, phrases)))
+    table = await view.candidates(found, None, around=0)
+    return [table.rows.ids[rows].tolist() for rows in table.quoted]
+
+
+async def test_each_quoted_phrase_is_found_where_its_words_stand_in_a_row(harness: SearchHarness) -> None:
+    ids = harness.append("ana", "green boats sail home", "boats green sail home", "red wine and green boats", "red")
+    assert await quoted(harness, "green boats red wine", "green boats", "red wine") == [[ids[0], ids[2]], [ids[2]]]
+
+
+async def test_a_quoted_word_and_a_lone_character_are_phrases(harness: SearchHarness) -> None:
+    ids = harness.append("ana", "green boats", "数据库", "red")
+    assert await quoted(harness, "boats 数 nowhere", "boats", "数", "nowhere") == [[ids[0]], [ids[1]], []]
+
+
+async def test_a_quoted_phrase_of_common_words_brings_candidates(harness: SearchHarness) -> None:
+    for _ in range(3):
+        harness.append("ana", *["green word"] * 10, *["boats word"] * 10)
+    ids = harness.append("ana", "the green boats")
+    assert await quoted(harness, "green boats word", "green boats") == [ids]
+
+
+async def test_a_quoted_phrase_of_another_partition_is_never_found(harness: SearchHarness) -> None:
+    harness.append("bob", "green boats")
+    harness.append("ana", "green cars", "red boats")
+    assert await quoted(harness, "green boats", "green boats") == [[]]

@@ -76,7 +76,7 @@ class CandidateTable:
     """Candidates with their neighbours in reading order, and the evidence for each row.
 
     Posting k: the query's term ``term[k]`` occurs ``count[k]`` times in row ``row[k]``. ``phrase``: rows that contain the
-    terms in sequence. ``cosines``: by model.
+    terms in sequence; ``quoted``: the same for each quoted phrase. ``cosines``: by model.
     """
 
     rows: CandidateRows
@@ -85,6 +85,7 @@ class CandidateTable:
     count: Scores
     phrase: Rows
     cosines: Mapping[str, Cosines]
+    quoted: tuple[Rows, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +129,11 @@ class SearchView(Protocol):
     def size(self) -> int:
         """Number of chunks in scope."""
 
-    async def lexical(self, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
-        """Match the terms of ``rules/tokens``. ``phrase``: the query's terms in order, () = no phrase search.
+    async def lexical(
+        self, terms: tuple[str, ...], phrase: tuple[str, ...], quoted: tuple[tuple[str, ...], ...] = ()
+    ) -> LexicalMatches:
+        """Match the terms of ``rules/tokens``. ``phrase``: the query's terms in order, () = no phrase search; ``quoted``:
+        further sequences of terms. The chunks that contain one are candidates.
 
         A term in more than 5% of the scope's chunks selects no candidates; it only scores those of other terms. If all
         terms are that common, the two rarest select.

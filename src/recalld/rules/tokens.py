@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 
 import Stemmer
 
@@ -76,6 +77,12 @@ def query_terms(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def phrase_terms(text: str) -> tuple[str, ...]:
+    """Return the terms that stand in a row wherever a text contains this phrase: those of its words, at most
+    ``QUERY_TERMS_MAX``. Numbers in several spellings have their plain terms only, since the others precede their text."""
+    return tuple(islice(_walk(text, closing=False, numbers=False), QUERY_TERMS_MAX))
+
+
 def former_terms(text: str) -> tuple[str, ...]:
     """Return a query's terms as older chunks spell them, from before letters of all scripts were folded; () for most."""
     if text.isascii():
@@ -92,9 +99,10 @@ def former_terms(text: str) -> tuple[str, ...]:
     return tuple(found)[:FORMER_TERMS_MAX]
 
 
-def _walk(text: str, *, closing: bool) -> Iterator[str]:
+def _walk(text: str, *, closing: bool, numbers: bool = True) -> Iterator[str]:
     for block in _blocks(text):
-        yield from _numbers(block)
+        if numbers:
+            yield from _numbers(block)
         for run in _RUN.findall(block):
             if _SINGLE.match(run):
                 yield from _bigrams(run, closing)

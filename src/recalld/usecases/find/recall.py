@@ -111,7 +111,7 @@ class Recall:
         if LEXICON in self.ports.derived.rebuilding:
             self.degraded.add(LEXICON)
             return None
-        return await self._attempt(LEXICON, self.view.lexical(self.plan.terms, self.plan.phrase), end)
+        return await self._attempt(LEXICON, self.view.lexical(self.plan.terms, self.plan.phrase, self.plan.quoted), end)
 
     async def _dense(self, embedding: Embedding, linger_s: float, end: float) -> DenseMatches | None:
         if not embedding:

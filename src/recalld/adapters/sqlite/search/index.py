@@ -79,9 +79,11 @@ class SqliteSearchView:
         self._vectors = vectors
         self._loaded: VectorIndex | None = None
 
-    async def lexical(self, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
+    async def lexical(
+        self, terms: tuple[str, ...], phrase: tuple[str, ...], quoted: tuple[tuple[str, ...], ...] = ()
+    ) -> LexicalMatches:
         """See ``ports.index.SearchView``."""
-        return await self._lexicon.match(self._scope, terms, phrase)
+        return await self._lexicon.match(self._scope, terms, phrase, quoted)
 
     async def load_vectors(self, models: Sequence[str], *, linger_s: float = 0.0) -> None:
         """See ``ports.index.SearchView``."""

@@ -31,6 +31,7 @@ NARROW, NARROW_POSTINGS_MAX = 4, 200_000
 the partition are fetched, up to this length."""
 RESCORING_MAX = 3
 PHRASE_TERMS = (3, 32)
+QUOTED_CHUNKS_MAX = 2_000
 FALLBACK_TERMS = 2
 """If all terms are common, this many of the rarest select candidates, without counts."""
 DELTAS_MAX = 64
@@ -40,6 +41,7 @@ _OCCURRENCES = (
 )
 _PREFIX_OCCURRENCES = "SELECT group_concat(doc) FROM (SELECT doc FROM fts_place WHERE term >= ? AND term < ? LIMIT ?)"
 _CHUNKS_WITH_TERM = "SELECT doc FROM fts_row WHERE term = ?"
+_MATCH_SOME = "SELECT group_concat(rowid) FROM (SELECT rowid FROM fts WHERE fts MATCH ? LIMIT ?)"
 _MATCH = "SELECT group_concat(rowid) FROM fts WHERE fts MATCH ?"
 
 
@@ -60,10 +62,12 @@ _NO_POSTINGS = Postings(np.zeros(0, np.int32), NO_IDS, NO_COUNTS)
 
 
 class MatchedChunks(NamedTuple):
-    """The token of ``LexicalMatches``: postings in scope, and ascending ids of the chunks that contain the phrase."""
+    """The token of ``LexicalMatches``: postings in scope, and ascending ids of the chunks that contain the phrase and each of
+    the ``quoted`` ones."""
 
     postings: Postings
     phrase: Ids
+    quoted: tuple[Ids, ...] = ()
 
 
 class _PartitionMatches(NamedTuple):
@@ -72,6 +76,7 @@ class _PartitionMatches(NamedTuple):
 
     postings: Postings
     phrase: Ids
+    quoted: tuple[Ids, ...]
     frequency: Scores
     selective: list[int]
 
@@ -87,22 +92,24 @@ class Lexicon:
         self._cache = PostingCache(cached_postings_max)
         self._deltas: OrderedDict[int, PostingDelta] = OrderedDict()
 
-    async def match(self, scope: Scope, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
+    async def match(
+        self, scope: Scope, terms: tuple[str, ...], phrase: tuple[str, ...], quoted: tuple[tuple[str, ...], ...]
+    ) -> LexicalMatches:
         """Return the postings of the terms in scope. See ``ports.index.SearchView.lexical``."""
         distinct = tuple(dict.fromkeys(terms))
         if distinct and scope.size:
-            return await self._store.read(lambda c: self._match(c, scope, distinct, phrase))
+            return await self._store.read(lambda c: self._match(c, scope, distinct, (phrase, *quoted)))
         none = np.zeros(len(distinct), np.float32)
         return LexicalMatches(distinct, none, none > 0, 0, NO_MATCHES)
 
     def _match(
-        self, c: apsw.Connection, scope: Scope, terms: tuple[str, ...], phrase: tuple[str, ...]
+        self, c: apsw.Connection, scope: Scope, terms: tuple[str, ...], phrases: Sequence[tuple[str, ...]]
     ) -> LexicalMatches:
         extents = extents_of(c, scope.partition_ids)
         narrow = [NARROW * len(i) <= len(p.live_ids) for p, i in zip(scope.partitions, scope.ids, strict=True)]
         per_partition = self._postings(c, scope.partition_ids, extents, narrow, terms)
         found = [
-            self._match_partition(c, partition, inside, extent, postings, terms, phrase)
+            self._match_partition(c, partition, inside, extent, postings, terms, phrases)
             for partition, inside, extent, postings in zip(
                 scope.partitions, scope.ids, extents, per_partition, strict=True
             )
@@ -118,6 +125,7 @@ class Lexicon:
             token=MatchedChunks(
                 _concatenate([each.postings for each in found]),
                 np.sort(np.concatenate([NO_IDS, *(each.phrase for each in found)])),
+                tuple(np.sort(np.concatenate(ids)) for ids in zip(*(each.quoted for each in found), strict=True)),
             ),
         )
 
@@ -129,7 +137,7 @@ class Lexicon:
         extent: Extent,
         postings: Sequence[PostingList],
         terms: tuple[str, ...],
-        phrase: tuple[str, ...],
+        phrases: Sequence[tuple[str, ...]],
     ) -> _PartitionMatches:
         """Match the scope's part of one partition, ``inside``. Chunks outside it play no part, except for the frequency of a
         term that is too common to be fetched."""
@@ -159,11 +167,15 @@ class Lexicon:
                 self._rescore(c, partition_id, terms, selective, k) if common[k] else in_scope.where(in_scope.term == k)
             )
             parts.append(more.where(_is_member(more.chunk, inside)))
-        phrases = NO_IDS
+        phrase, *quoted = phrases
+        whole = NO_IDS
         if _may_contain_phrase(frequency[[term in phrase for term in terms]], selective, phrase, parts[0]):
-            phrases = _phrase(c, partition_id, phrase)
-            phrases = phrases[_is_member(phrases, inside)]
-        return _PartitionMatches(_concatenate(parts), phrases, frequency, selective)
+            whole = _phrase(c, partition_id, phrase)
+            whole = whole[_is_member(whole, inside)]
+        found = [_quoted(c, partition_id, each, terms, frequency, in_scope) for each in quoted]
+        return _PartitionMatches(
+            _concatenate(parts), whole, tuple(ids[_is_member(ids, inside)] for ids in found), frequency, selective
+        )
 
     def _delta(self, c: apsw.Connection, partition_id: int, extent: Extent) -> PostingDelta:
         """Return the terms added since the partition's lists were fetched. A full delta gets a successor, if that can catch up."""
@@ -310,6 +322,31 @@ def _may_contain_phrase(
 
 def _phrase(c: apsw.Connection, partition_id: int, phrase: tuple[str, ...]) -> Ids:
     return _ids(c, '"' + " ".join(qualified_term(partition_id, t) for t in phrase) + '"')
+
+
+def _quoted(
+    c: apsw.Connection,
+    partition_id: int,
+    phrase: tuple[str, ...],
+    terms: tuple[str, ...],
+    frequency: Scores,
+    found: Postings,
+) -> Ids:
+    """Return the chunks that contain a quoted phrase, () if they are too many to say anything."""
+    numbers = [k for k, term in enumerate(terms) if term in phrase]
+    if len(phrase) > PHRASE_TERMS[1] or len(numbers) < len(set(phrase)) or not frequency[numbers].all():
+        return NO_IDS
+    # Full text is searched only if some chunk contains all those of its terms whose postings are here.
+    of = np.isin(found.term, numbers)
+    distinct = len(np.unique(found.term[of]))
+    if not distinct and len(phrase) == 1:
+        return NO_IDS
+    if distinct and int(np.unique(found.chunk[of], return_counts=True)[1].max()) < distinct:
+        return NO_IDS
+    match = '"' + " ".join(qualified_term(partition_id, t) for t in phrase) + '"'
+    packed = fetch_one(c, _MATCH_SOME, (match + "*" * is_prefix_term(phrase[-1]), QUOTED_CHUNKS_MAX + 1))[0]
+    ids = np.sort(np.fromstring(packed, dtype=np.int64, sep=",")) if packed else NO_IDS
+    return ids if len(ids) <= QUOTED_CHUNKS_MAX else NO_IDS
 
 
 def _ids(c: apsw.Connection, match: str) -> Ids:
