@@ -108,7 +108,38 @@ def test_every_filter_of_find_reaches_the_server(wire: Wire, run: Callable[..., 
         "since": "7d",
         "until": "2026-01-01",
         "include_provenance": True,
+        "include_passage": True,
+        "fold": True,
+        "gap": True,
     }
+
+
+def test_a_hit_shows_its_passage_and_its_place_and_with_long_its_abstract(wire: Wire, run: Callable[..., Ran]) -> None:
+    passage = {"text": "A cat came.", "headings": ["Pets", "Cats"], "line_start": 3, "line_end": 5, "marks": [[2, 5]]}
+    hit = {**HITS["memories"][0], "passage": passage, "folded": ["viking://resources/copy.md"]}
+    wire.ok("POST /api/v1/search/find", {**HITS, "memories": [hit], "total": 1, "weaker": 3})
+    shown = run("find", "cats")
+    assert "     Pets › Cats · lines 3-5\n     A cat came.\n" in shown.out
+    assert "+ 1 with the same text: viking://resources/copy.md" in shown.out
+    assert "Mara adopted" not in shown.out
+    assert "3 weaker hits left out; --all shows them" in shown.err
+    assert "Mara adopted a cat." in run("find", "cats", "-l").out
+
+
+@pytest.mark.parametrize("option", ["--all", "--json"])
+def test_all_hits_are_wanted_for_all_and_for_programs(wire: Wire, run: Callable[..., Ran], option: str) -> None:
+    wire.ok("POST /api/v1/search/find", HITS)
+    run("find", "x", option)
+    assert {"fold", "gap"} & wire.last.body.keys() == set()
+
+
+def test_an_empty_store_says_so_and_how_to_add_something(wire: Wire, run: Callable[..., Ran]) -> None:
+    wire.ok("POST /api/v1/search/find", {"memories": [], "resources": [], "skills": [], "total": 0})
+    assert "nothing matched" in run("find", "x").err
+    wire.ok("GET /api/v1/debug/vector/count", {"count": 0})
+    shown = run("find", "x")
+    assert (shown.code, shown.out) == (0, "")
+    assert "the store is empty: recalld add PATH" in shown.err
 
 
 def test_an_option_wins_over_the_environment(

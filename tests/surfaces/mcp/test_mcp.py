@@ -91,6 +91,22 @@ async def test_a_written_file_is_found_read_edited_and_forgotten(ana: Agent) -> 
     assert await ana.call_text("find", query="sencha") == "No matching context found."
 
 
+async def test_a_hit_shows_its_passage_and_its_place(ana: Agent) -> None:
+    text = "# Tea\n\n" + "Nothing of note happens here. " * 20 + "\n\n## Dawn\n\nAna drinks oolong at dawn.\n"
+    await ana.call_text("write", uri=TEA, content=text)
+    found = await ana.call_text("find", query="when does Ana drink oolong", min_score=0.0)
+    assert f"{TEA}\n  [Tea > Dawn, lines 7 to 7]\n  Ana drinks oolong at dawn." in found
+
+
+async def test_copies_are_one_hit_unless_all_are_wanted(ana: Agent) -> None:
+    for name in ("tea", "copy"):
+        await ana.call_text("write", uri=f"viking://resources/notes/{name}.md", content="# Tea\n\nAna drinks oolong.\n")
+    found = await ana.call_text("search", query="oolong", min_score=0.0)
+    assert found.startswith("Found 1 item(s):")
+    assert "[the same text: viking://resources/notes/" in found
+    assert (await ana.call_text("search", query="oolong", min_score=0.0, all_hits=True)).startswith("Found 2 item(s):")
+
+
 async def test_memories_are_visible_to_their_user_only(ana: Agent, http: httpx.AsyncClient) -> None:
     text = await ana.call_text("remember", messages=[{"role": "user", "content": "The key is under the fern."}])
     assert "session mcp-store-" in text
@@ -160,12 +176,12 @@ async def test_before_the_store_is_open_a_call_may_be_repeated() -> None:
 # What the wire promises of each tool: arguments with their defaults, "!" where one must be given.
 PROMISED: dict[str, dict[str, Any]] = {
     "find": {"query": "!", "target_uri": "", "limit": 10, "min_score": 0.35, "level": None, "context_type": None,
-             "read_content": False},
+             "read_content": False, "all_hits": False},
     "search": {"query": "!", "target_uri": "", "session_id": None, "limit": 10, "min_score": None, "level": None,
                "context_type": None, "mode": "list", "query_expansion": "auto", "max_tokens": 1600, "quotas": None,
                "purpose": None, "detail": "auto", "detail_by_category": None, "dedup_turns": 0, "exclude_uris": None,
                "peer_scope": "all", "other_peer_penalty": None, "other_peer_penalties": None, "rewrite": "off",
-               "rewrite_max_bullets": 6},
+               "rewrite_max_bullets": 6, "all_hits": False},
     "read": {"uris": "!", "offset": 0, "limit": -1},
     "list": {"uri": "!", "recursive": False, "node_limit": 1000},
     "tree": {"uri": "viking://", "level_limit": 3, "node_limit": 1000, "include_abstract": False},

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from recalld.domain.errors import Invalid
+from recalld.domain.errors import Invalid, RecalldError
 from recalld.surfaces.client import legible
 
+from .hits import EMPTY, show_hits
 from .options import Call, with_client
-from .render import note, show_entries, show_facts, show_hits, style
+from .render import note, show_entries, show_facts, style
 
 app = typer.Typer()
 UriArgument = Annotated[str, typer.Argument(help="Address, such as viking://resources/docs or viking://~/memories.")]
@@ -131,6 +132,18 @@ def glob(
 
 
 _KINDS = ("memory", "resource", "skill")
+ThresholdOption = Annotated[
+    float | None,
+    typer.Option(
+        "--threshold", "-t", min=0.0, max=1.0, help="Only hits with a higher score (0 to 1; 0.35 keeps good ones)."
+    ),
+]
+LevelOption = Annotated[
+    list[int] | None, typer.Option("--level", "-L", min=0, max=2, help="0 abstracts, 1 overviews, 2 texts.")
+]
+EverythingOption = Annotated[
+    bool, typer.Option("--all", "-a", help="Show copies and weak hits too (below half of the best score).")
+]
 
 
 @app.command(
@@ -151,16 +164,9 @@ def find(
     uri: Annotated[
         list[str] | None, typer.Option("--uri", "-u", help="Search below this address (repeatable).")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many hits.")] = 10,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            "--threshold", "-t", min=0.0, max=1.0, help="Only hits with a higher score (0 to 1; 0.35 keeps good ones)."
-        ),
-    ] = None,
-    level: Annotated[
-        list[int] | None, typer.Option("--level", "-L", min=0, max=2, help="0 abstracts, 1 overviews, 2 texts.")
-    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many hits.")] = 5,
+    threshold: ThresholdOption = None,
+    level: LevelOption = None,
     kind: Annotated[list[str] | None, typer.Option("--type", help="memory, resource or skill.")] = None,
     tags: Annotated[
         list[str] | None, typer.Option("--tags", help="Tags (key=value); a hit must have all of them.")
@@ -169,6 +175,8 @@ def find(
     before: Annotated[str, typer.Option(help="Changed before (a day includes its end).")] = "",
     session_id: Annotated[str, typer.Option(help="Expand the query with this session's latest turns.")] = "",
     provenance: Annotated[bool, typer.Option("--provenance", "-p", help="Show the sources of each hit.")] = False,
+    long: Annotated[bool, typer.Option("--long", "-l", help="Show the abstract of each hit too.")] = False,
+    everything: EverythingOption = False,
 ) -> None:
     """Recall what matches a question, best first."""
     if not query.strip():
@@ -187,12 +195,26 @@ def find(
         until=before,
         session_id=session_id,
         provenance=provenance,
+        passages=True,
+        fold=not (everything or call.as_json),
+        gap=not (everything or call.as_json),
     )
     if not reply.result.get("total"):  # below an address that does not exist there is nothing: an error, not an answer
         for one in uri or ():
             call.client.stat(one)
+    if not (reply.result.get("total") or uri or call.as_json) and _is_empty(call):
+        note(EMPTY)
+        return
     call.answer(
         reply.result,
-        lambda _: show_hits(reply.result, reply.degraded, reply.server_s),
+        lambda _: show_hits(reply.result, reply.degraded, reply.server_s, long=long),
         degraded=list(reply.degraded),
     )
+
+
+def _is_empty(call: Call) -> bool:
+    """True if the caller has nothing to find. A server that does not tell has something."""
+    try:
+        return call.client.count() == 0
+    except RecalldError:
+        return False

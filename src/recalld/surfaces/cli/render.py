@@ -1,4 +1,4 @@
-"""Output for people: hits, entries and tables, in colour on a terminal (NO_COLOR is respected)."""
+"""Output for people: entries and tables, in colour on a terminal (NO_COLOR is respected)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from recalld.rules.sentences import fit
 
 GROUPS = ("memories", "resources", "skills")
 _SGR = {"bold": 1, "dim": 2, "italic": 3, "red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36}
-_STYLES = {"memory": "magenta", "resource": "cyan", "skill": "yellow"}
 # Control characters act on a terminal, C1 ones like an escape sequence: each is shown as a picture of itself instead.
 _HARMLESS = {
     **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"},
@@ -23,7 +22,6 @@ _HARMLESS = {
 COLUMNS_MIN = 20
 """An abstract that would get fewer columns is left out."""
 NOT_READY = "[Directory abstract is not ready]"
-SOURCES_SHOWN = 3
 
 
 def coloured() -> bool:
@@ -53,23 +51,6 @@ def hits_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All hits of a find, best first."""
     hits = [hit for group in GROUPS for hit in result.get(group) or []]
     return sorted(hits, key=lambda hit: -float(hit["score"]))
-
-
-def show_hits(result: Mapping[str, Any], degraded: Sequence[str], server_s: float) -> None:
-    """Hits with their score, kind and tier, the address in full, the abstract below."""
-    hits = hits_of(result)
-    sources = {entry["uri"]: entry.get("sources") or [] for entry in result.get("provenance") or []}
-    for hit in hits:
-        kind = str(hit["context_type"])
-        score = style(f"{float(hit['score']):.2f}", "bold", "green")
-        print(score, style(f"{kind:<8}", _STYLES.get(kind, "dim")), f"L{hit['level']}", style(str(hit["uri"]), "bold"))
-        if hit.get("abstract"):
-            echo("     " + one_line(hit["abstract"]), "dim")
-        for source in sources.get(hit["uri"], [])[:SOURCES_SHOWN]:
-            if source.get("uri") != hit["uri"]:
-                echo(f"     from {source_words(source)}", "italic")
-    foot = f"{len(hits)} of {result.get('total', len(hits))} in {server_s * 1000:.0f} ms" if hits else "nothing matched"
-    note(foot + (f" · without {', '.join(degraded)}" if degraded else ""))
 
 
 def source_words(source: Mapping[str, Any]) -> str:

@@ -32,6 +32,7 @@ class _Query(Arguments, frozen=True):
     limit: Positive = 10
     level: list[int] | None = None
     context_type: list[str] | str | None = None
+    all_hits: bool = False
 
 
 class Find(_Query, frozen=True):

@@ -7,7 +7,7 @@ from textwrap import indent
 
 from recalld.domain.errors import Invalid, RecalldError
 from recalld.domain.node import Node
-from recalld.domain.query import Answer
+from recalld.domain.query import Answer, Hit
 from recalld.domain.uri import Uri
 from recalld.rules.context import ALL_CATEGORIES
 from recalld.rules.search_request import SearchOptions
@@ -24,12 +24,14 @@ READ_CHARS_MAX = 100_000
 READ_CHARS_MIN = 2_000
 GREP_LINE_CHARS_MAX = 500
 LIST_DEPTH = 64
+FOLDED_SHOWN = 3
 _MORE = "[only the first {}; raise node_limit or name a deeper uri]"
 
 
 async def find(context: ToolContext, params: args.Find) -> str:
-    """Search memories, resources and skills. read_content includes the text of the best hits."""
-    result = await context.workspace.find(params.query, **_options(params, params.min_score))
+    """Search memories, resources and skills. Each hit shows the passage that answers; all_hits includes copies and weak hits,
+    read_content the text of the best hits."""
+    result = await context.workspace.find(params.query, **_options(params, params.min_score), **_shown(params))
     return listed(result, await _contents(context, result) if params.read_content else {})
 
 
@@ -38,7 +40,9 @@ async def search(context: ToolContext, params: args.Search) -> str:
     if params.mode == "context":
         return await _block(context, params)
     floor = _MIN_SCORE if params.min_score is None else params.min_score
-    result = await context.workspace.search(params.query, session_id=params.session_id or "", **_options(params, floor))
+    result = await context.workspace.search(
+        params.query, session_id=params.session_id or "", **_options(params, floor), **_shown(params)
+    )
     return listed(result)
 
 
@@ -153,15 +157,34 @@ def _cut(text: str, chars_max: int) -> str:
 
 
 def listed(result: Answer, contents: Mapping[Uri, str] | None = None) -> str:
-    """The text of hits, best first, each with its abstract, or its text if ``contents`` has it."""
+    """The text of hits, best first, each with its passage or abstract, or its text if ``contents`` has it."""
     notes = [f"(answered without: {', '.join(result.degraded)})"] if result.degraded else []
     if not result.hits:
         return "\n".join([EMPTY, *notes])
     lines = [f"Found {len(result.hits)} item(s):"]
     for hit in result.hits:
-        text = (contents or {}).get(hit.uri, _line(hit.abstract))
+        text = (contents or {}).get(hit.uri) or _excerpt(hit)
         lines += [f"- [{hit.type} {round(hit.score * 100)}%] {hit.uri}", indent(text, "  ")]
+        if hit.folded:
+            more = f" and {len(hit.folded) - FOLDED_SHOWN} more" if len(hit.folded) > FOLDED_SHOWN else ""
+            lines.append(f"  [the same text: {', '.join(map(str, hit.folded[:FOLDED_SHOWN]))}{more}]")
+    if result.weaker:
+        lines.append(f"({result.weaker} weaker hit(s) left out; all_hits shows them)")
     return "\n".join([*lines, "Use read with an address for the full text.", *notes])
+
+
+def _excerpt(hit: Hit) -> str:
+    """A hit's passage below its headings and lines, or its abstract."""
+    passage = hit.passage
+    if passage is None:
+        return _line(hit.abstract)
+    lines = f"lines {passage.line_start} to {passage.line_end}" if passage.line_start else ""
+    place = ", ".join(part for part in (" > ".join(passage.headings), lines) if part)
+    return f"[{place}]\n{passage.text}" if place else passage.text
+
+
+def _shown(params: args.Find | args.Search) -> dict[str, bool]:
+    return {"passages": True, "fold": not params.all_hits, "gap": not params.all_hits}
 
 
 def _options(params: args.Find | args.Search, floor: float) -> SearchOptions:
