@@ -127,6 +127,22 @@ def test_encoded_bytes_make_no_chunks() -> None:
     assert len(chunks[0].terms) < 40
 
 
+def test_path_data_is_in_no_chunk_and_the_file_is_found_by_its_name() -> None:
+    paths = "M8.352 230.161C8.397 229.901 8.404 229.44 8.51 228.2L14.2 18.75Z " * 40
+    (chunk,) = chunks_of_file(HERE, Document("text/plain", paths))
+    assert (chunk.start, chunk.end) == (0, 0)
+    assert {"deploy", "note"} <= set(chunk.terms)
+
+
+def test_the_words_around_path_data_are_in_chunks() -> None:
+    paths = "M8.352 230.161C8.397 229.901 8.404 229.44 8.51 228.2L14.2 18.75Z " * 100
+    sections = (Section("Logo", 1, "# Logo\n" + paths + "\n"), Section("Use", 1, "# Use\n" + "wording " * 400))
+    text = "".join(section.text for section in sections)
+    chunks = chunks_of_file(HERE, Document("text/markdown", text, sections=sections))
+    assert {"logo", "word"} <= {term for chunk in chunks for term in chunk.terms}
+    assert all(chunk.start >= len(sections[0].text) for chunk in chunks[1:])
+
+
 def test_a_file_is_found_by_its_name_title_and_heading() -> None:
     sections = (
         Section("Alpha", 1, "# Alpha\n" + "text " * 400),

@@ -15,6 +15,7 @@ from recalld.domain.uri import Uri
 
 from .blocks import blanked, is_base64
 from .moments import read_moment
+from .noise import is_noise
 from .standing import standing_traits
 from .tokens import terms
 from .transcript_header import ROLES, transcript_header
@@ -62,7 +63,9 @@ def chunks_of_message(text: str, speaker: str, at: float, created_at: str = "") 
 
 def chunks_of_file(uri: Uri, document: Document) -> tuple[Chunk, ...]:
     """Return the chunks of a file, split along its sections if it has several. Each begins with path words, title and
-    heading. A file with a transcript header is split like a message. Offsets refer to ``indexable`` (or ``text``)."""
+    heading. A file with a transcript header is split like a message. Offsets refer to ``indexable`` (or ``text``).
+
+    Path data, tables of digits and minified code are in no chunk; a section of nothing else has a chunk of its prefix."""
     text = document.indexable or document.text
     head = transcript_header(text, uri.name)
     if head is not None:
@@ -78,7 +81,7 @@ def chunks_of_file(uri: Uri, document: Document) -> tuple[Chunk, ...]:
     found: list[Chunk] = []
     for start, end, heading in stretches:
         prefix = _prefix((*place, *terms(heading[:200])))
-        found += _cut(text, start, end, prefix, size)
+        found += _of_words(_cut(text, start, end, prefix, size), text, prefix)
     if document.indexable:
         # Offsets do not refer to the node's own text, so each chunk carries its text for the embedder.
         found = [replace(c, text=text[c.start : c.end]) for c in found]
@@ -142,6 +145,12 @@ def _cut(
         if last == len(units):
             return tuple(found)
         first = max(last - overlap, first + 1)
+
+
+def _of_words(chunks: tuple[Chunk, ...], text: str, prefix: tuple[str, ...]) -> tuple[Chunk, ...]:
+    """Return the chunks without those of noise, but at least one of the prefix."""
+    found = tuple(chunk for chunk in chunks if not is_noise(blanked(text[chunk.start : chunk.end])))
+    return found or (tuple(Chunk(one.start, one.start, prefix) for one in chunks[:1]) if prefix else ())
 
 
 def _units(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
