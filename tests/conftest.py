@@ -21,6 +21,8 @@ settings.register_profile("deep", deadline=None, max_examples=1_000, suppress_he
 settings.load_profile(os.environ.get("RECALLD_HYPOTHESIS", "suite"))
 # Thousands of stores of a few pages, servers' among them: none sets space aside unless its test says so.
 os.environ.setdefault("RECALLD_STORAGE__RESERVE_MIB", "0")
+# Nor does each compute MiniLM's vectors in the background: what two models do is tested with cheap ones.
+os.environ.setdefault("RECALLD_EMBEDDER__PROVIDER", "static")
 # A shell ignores SIGINT in what it runs in the background, and so would the servers that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -151,12 +151,13 @@ def has_other_work(c: apsw.Connection) -> bool:
 
 
 def pending(c: apsw.Connection, caller: Caller, task_id: str, due: bool) -> int:
-    # LLM tiers may be postponed for a day; waiting for content does not include them.
+    # LLM tiers may be postponed for a day, and a slow local model's vectors may take an hour: waiting for content includes
+    # neither. Whoever deletes a user (``due``) waits for all that could still write.
     (count,) = fetch_one(
         c,
         "SELECT count(*) FROM job WHERE state IN ('pending', 'running') AND kind <> 'enrich' AND account = ? AND user = ? "
-        "AND (? = '' OR task = ?) AND (NOT ? OR state = 'running' OR due = 1)",
-        (caller.account, caller.user, task_id, task_id, due),
+        "AND (? = '' OR task = ?) AND (lane <> 'background' OR ?) AND (NOT ? OR state = 'running' OR due = 1)",
+        (caller.account, caller.user, task_id, task_id, due, due),
     )
     return int(count)
 
