@@ -30,6 +30,7 @@ def test_the_new_name_exists_and_the_old_one_does_not(section: str, old: str, ne
 def test_an_old_name_works_with_a_warning(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.delenv("RECALLD_EMBEDDER__PROVIDER", raising=False)
     path, arguments = tmp_path / "recalld.toml", dict[str, Any]()
     path.write_text(FILE if source == "file" else "", encoding="utf-8")
     if source == "environment":

@@ -171,7 +171,8 @@ class EmbedderConfig(_PluginConfig):
     """The model that embeds texts and queries."""
 
     provider: str = Field(
-        "minilm", description="minilm, static (leaner), e5 (multilingual), none (lexical only), openai, cohere, voyage, jina, gemini"
+        "minilm",
+        description="minilm, static (leaner), e5 (multilingual), none (lexical only), openai, cohere, voyage, jina, gemini",
     )
     static: bool = Field(
         True, description="embed with the model static as well: its vectors come first and vote beside the provider's"
