@@ -12,7 +12,7 @@ from recalld.ports.index import CandidateRows, SearchView
 from recalld.ports.maintenance import CATALOG, STORE
 from recalld.rules.filters import check_heeded
 from recalld.rules.kept_places import keep_places
-from recalld.rules.query_signals import with_signals
+from recalld.rules.query_signals import rows_with, with_signals
 from recalld.rules.rank import Ranked, best_per_entry, rank
 from recalld.rules.rank_features import RowFeatures
 from recalld.rules.ranking_params import CUT, DEFAULT
@@ -77,7 +77,8 @@ async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, d
         table, evidence = await recall.run(embedding, linger_s=linger_s, end=search_end, join_end=rank_end)
     stage("recall", f"{len(evidence.row)} postings, {sum(one.vector_count for one in evidence.similarities)} vectors")
     features = await row_features(table.rows, ports, end=rank_end)
-    ranked = with_signals(rank(query.text, table.rows, evidence, DEFAULT, features), table.quoted)
+    ranked = rank(planned.text, table.rows, evidence, DEFAULT, features)
+    ranked = with_signals(ranked, table.quoted, rows_with(planned.excluded, planned.terms, evidence))
     cut = CUT if query.score_min is None else query.score_min
     best = _best(query, table.rows, ranked, features, cut)
     stage("rank", f"{len(best.rows)} entries above {cut:g}")

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 from recalld.domain.errors import Invalid
 from recalld.domain.query import QUERY_CHARS_MAX, Query
+from recalld.rules.exclusions import split_exclusions
 from recalld.rules.quoted_phrases import quoted_phrases
 from recalld.rules.tokens import former_terms, phrase_terms, query_terms
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``terms``: distinct, in order; ``phrase``: all terms in order, with repeats; ``former``: older spellings among them;
-    ``quoted``: the terms of each phrase in quotation marks, in order."""
+    """``text``: the query without what it excludes; ``terms``: distinct, in order; ``phrase``: its terms in order, with repeats;
+    ``former``: older spellings among ``terms``; ``quoted``: the terms of each phrase in quotation marks, in order;
+    ``excluded``: the same for each exclusion, whose terms are the last of ``terms``."""
 
     text: str
     terms: tuple[str, ...]
     phrase: tuple[str, ...]
     former: frozenset[str] = frozenset()
     quoted: tuple[tuple[str, ...], ...] = ()
+    excluded: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def unscored(self) -> frozenset[str]:
+        """Terms that say nothing for a row: they are there to find the rows that contain them."""
+        return frozenset().union(*self.excluded)
 
 
 def plan(query: Query) -> Plan:
@@ -30,11 +39,15 @@ def plan(query: Query) -> Plan:
             remedy=f"ask in at most {QUERY_CHARS_MAX}",
             details={"field": "query"},
         )
-    phrase = query_terms(query.text)
+    text, exclusions = split_exclusions(query.text)
+    phrase = query_terms(text)
     # Older chunks contain some letters unfolded: that spelling is searched too.
-    former = tuple(term for term in former_terms(query.text) if term not in phrase)
-    quoted = tuple(dict.fromkeys(filter(None, map(phrase_terms, quoted_phrases(query.text)))))
-    return Plan(query.text, tuple(dict.fromkeys((*phrase, *former))), phrase, frozenset(former), quoted)
+    former = tuple(term for term in former_terms(text) if term not in phrase)
+    quoted = tuple(dict.fromkeys(filter(None, map(phrase_terms, quoted_phrases(text)))))
+    # A term that the query also asks for is not excluded.
+    excluded = tuple(each for each in map(phrase_terms, exclusions) if each and phrase and not set(each) & set(phrase))
+    terms = tuple(dict.fromkeys((*phrase, *former, *chain.from_iterable(excluded))))
+    return Plan(text, terms, phrase, frozenset(former), quoted, excluded)
 
 
 def information(terms: tuple[str, ...], found: list[float]) -> dict[str, float]:

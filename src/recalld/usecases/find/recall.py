@@ -151,6 +151,8 @@ class Recall:
         if lexical is not None and self.plan.former:  # a former spelling without postings must not lower the coverage
             found = zip(lexical.terms, lexical.document_frequency, strict=True)
             worth[[term in self.plan.former and not chunks for term, chunks in found]] = 0.0
+        if lexical is not None and (unscored := self.plan.unscored):
+            worth[[term in unscored for term in lexical.terms]] = 0.0
         return Evidence(table.term, table.row, table.count, worth, similarities, table.phrase)
 
 
