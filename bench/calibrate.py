@@ -1,152 +1,197 @@
-"""Constants of ``rules/ranking_params.Calibration`` from development data.
+"""Constants of ``rules/calibration_params`` from development data, and what they do to a set they were not fitted on.
 
-    RECALLD_EVAL_DATA=/path/to/folder python -m bench.calibrate [--no-vectors]
+    RECALLD_EVAL_DATA=/path/to/folder python -m bench.calibrate [--sets locomo,beam-100K]
 
-Fits the chance that a ranked entry is relevant (each set counts the same; a tenth of every set's questions is also asked
-where nothing relevant can be), then moves the scale so that 98% of the relevant entries found score above 0.1 and the
-best F1 lies at 0.35.
+Fits the chance that a ranked entry is relevant and the chance that a question has an answer. Each set counts the same.
+Questions of other conversations and of other sets ("foreign") have no answer. One line per set says what happens to it
+when it is left out of the fit.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import sys
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from bench.recall_lab import SETS, evaluation_home, fill, gather
-from recalld.adapters.embedder.static import StaticEmbedder, StaticSettings
+from bench.recall_lab import SETS, Bench, embedders_of, evaluation_home, fill, gather
 from recalld.rules.rank import best_per_entry, rank
 from recalld.rules.ranking_params import DEFAULT
 
 DEPTH = 20
+QUESTIONS_MAX = 800
+FOREIGN = {"metatool": "locomo", "bfcl": "cranfield", "cosqa": "bfcl", "cranfield": "cosqa", "drcd": "cranfield"}
+FOREIGN_WEIGHT = 0.25
+MODELS = {"vectors": (("static", "minilm"), ("static",)), "words": ((),)}
+WRONG_PERSON = "adversarial"
 
 
-def examples(bench: Any, gathered: list[Any], foreign: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features (total, coverage, closeness) of the top entries, whether relevant, and the question's number."""
-    xs, ys, qs = [], [], []
-    for k, (q, _, table, evidence) in enumerate(gathered):
-        if bench.main is not None and q.category not in bench.main and not foreign:
-            continue
-        ranked = rank(q.text, table, evidence, DEFAULT)
-        coverage, closeness = ranked.coverage, ranked.closeness
-        best = best_per_entry(table.node, ranked.total, DEPTH)
-        gold = set() if foreign else set(q.gold)
-        xs.append(
-            np.column_stack([ranked.total[best], np.full(len(best), coverage), np.full(len(best), closeness or 0.0)])
-        )
-        ys.append(np.array([bench.item_of[n] in gold for n in table.node[best].tolist()]))
-        qs.append(np.full(len(best), k))
-    return np.concatenate(xs), np.concatenate(ys), np.concatenate(qs)
+@dataclass
+class Examples:
+    """Of the questions of a set: features of the ranked entries and whether they are relevant; features of each question's
+    best row; the lead of named persons."""
+
+    entries: list[np.ndarray] = field(default_factory=list)
+    relevant: list[np.ndarray] = field(default_factory=list)
+    questions: list[list[float]] = field(default_factory=list)
+    leads: list[float] = field(default_factory=list)
+
+    def add(self, bench: Bench, found: tuple[Any, ...], models: tuple[str, ...], gold: set[str]) -> None:
+        query, _, table, evidence = found
+        chosen = tuple(one for one in evidence.similarities if one.model in models)
+        ranked = rank(query.text, table, replace(evidence, similarities=chosen), DEFAULT)
+        best = best_per_entry(table.entry, ranked.total, DEPTH)
+        whole = [float(np.sqrt(max(ranked.coverage, 0.0))), ranked.closeness or 0.0]
+        columns = [np.ones(len(best)), ranked.total[best], np.log1p(np.arange(len(best)))]
+        self.entries.append(np.column_stack([*columns, *(np.full(len(best), value) for value in whole)]))
+        self.relevant.append(np.array([bench.item_of[n] in gold for n in table.node[best].tolist()], float))
+        self.questions.append([1.0, *whole])
+        if ranked.lead is not None:
+            self.leads.append(ranked.lead)
 
 
-def design(x: np.ndarray) -> np.ndarray:
-    t, c, d = x.T
-    return np.column_stack([np.ones(len(x)), t, np.sqrt(np.maximum(c, 0)), d])
-
-
-def fit(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
+def fit(features: np.ndarray, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Weighted logistic regression by Newton's method, lightly ridged."""
-    a, beta = design(x), np.zeros(4)
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-a @ beta))
-        step = np.linalg.solve(
-            (a * (w * p * (1 - p))[:, None]).T @ a + 1e-3 * np.eye(4), a.T @ (w * (y - p)) - 1e-3 * beta
-        )
+    beta = np.zeros(features.shape[1])
+    for _ in range(60):
+        p = chance(features @ beta)
+        slope = (features * (weight * p * (1 - p))[:, None]).T @ features + 1e-2 * np.eye(len(beta))
+        step = np.linalg.solve(slope, features.T @ (weight * (target - p)) - 1e-2 * beta)
         beta = beta + step
         if np.abs(step).max() < 1e-7:
             break
     return beta
 
 
-def cuts(z: list[np.ndarray], y: list[np.ndarray]) -> tuple[float, float, list[float]]:
-    """Logits that keep 98% of the relevant (over sets) and that give the best mean F1."""
-    spread = np.concatenate([np.quantile(a[b], np.linspace(0, 1, 201)) for a, b in zip(z, y, strict=True)])
-    # Together they keep 98%, and none less than 97%.
-    keep = float(min(np.quantile(spread, 0.02), *(np.quantile(a[b], 0.03) for a, b in zip(z, y, strict=True))))
-    grid = np.linspace(-6, 4, 201)
-    f1 = np.array(
-        [[2 * (b & (a > g)).sum() / max((a > g).sum() + b.sum(), 1) for g in grid] for a, b in zip(z, y, strict=True)]
-    )
-    return keep, float(grid[f1.mean(0).argmax()]), [float(grid[r.argmax()]) for r in f1]
+def fit_sets(parts: list[tuple[np.ndarray, np.ndarray, float]]) -> np.ndarray:
+    """Fit over (features, target, weight of the whole part)."""
+    weight = np.concatenate([np.full(len(y), 2_000 * share / len(y)) for _, y, share in parts])
+    return fit(np.concatenate([x for x, _, _ in parts]), np.concatenate([y for _, y, _ in parts]), weight)
 
 
-def chance(x: np.ndarray, beta: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-design(x) @ beta))
+def chance(odds: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-odds))
 
 
-def f1(p: np.ndarray, relevant: np.ndarray, cut: float) -> float:
-    return 2 * (relevant & (p > cut)).sum() / max((p > cut).sum() + relevant.sum(), 1)
+def calibration_error(p: np.ndarray, y: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error over bins of equal size."""
+    at = np.minimum(np.argsort(np.argsort(p)) * bins // len(p), bins - 1)
+    return float(sum(abs(p[at == k].mean() - y[at == k].mean()) * (at == k).mean() for k in range(bins)))
 
 
-def report(name: str, x: np.ndarray, relevant: np.ndarray, beta: np.ndarray) -> None:
-    """What the cuts do to one set."""
-    p = chance(x, beta)
-    best = max(f1(p, relevant, g) for g in np.linspace(0, 1, 99))
-    print(f"{name:12} kept at 0.1: {(p[relevant] > 0.1).mean():.4f}  F1 at 0.1 {f1(p, relevant, 0.1):.3f}", end="")
-    print(f" at 0.35 {f1(p, relevant, 0.35):.3f} best {best:.3f}", end="")
-    print(
-        f"  a question: {(p > 0.1).sum() * DEPTH / len(p):.1f} above 0.1, {(p > 0.35).sum() * DEPTH / len(p):.1f} above 0.35"
-    )
+def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
+    """Return the chance that a positive one ranks above a negative one; ties count half."""
+    less = np.searchsorted(np.sort(negative), positive, "left") + np.searchsorted(np.sort(negative), positive, "right")
+    return float(less.mean() / (2 * len(negative)))
+
+
+async def examples_of(name: str, embedders: Any, loaders: Any) -> dict[tuple[str, str], Examples]:
+    """Examples by models and kind of question: own, foreign, wrong (about the wrong person)."""
+    bench = await fill(name, "session", embedders, loaders)
+    found: dict[tuple[str, str], Examples] = {}
+
+    async def take(kind: str) -> None:
+        for one in await gather(bench):
+            gold = set(one[0].gold) if kind == "own" else set()
+            for mode, several in MODELS.items():
+                for models in several:
+                    found.setdefault((mode, kind), Examples()).add(bench, one, models, gold)
+
+    queries = [list(scope.queries) for scope, _, _ in bench.scopes]
+    main = [[q for q in own if bench.main is None or q.category in bench.main] for own in queries]
+    step = max(1, sum(map(len, main)) // QUESTIONS_MAX)
+    for (scope, _, _), own in zip(bench.scopes, main, strict=True):
+        scope.queries[:] = own[::step]
+    await take("own")
+    if any(q.category == WRONG_PERSON for own in queries for q in own):
+        for (scope, _, _), own in zip(bench.scopes, queries, strict=True):
+            scope.queries[:] = [q for q in own if q.category == WRONG_PERSON]
+        await take("wrong")
+    rng = random.Random(5)
+    for k, (scope, _, _) in enumerate(bench.scopes):
+        other = [q for i, own in enumerate(main) if i != k for q in own]
+        if name in FOREIGN:
+            other = [q for each in loaders.load(FOREIGN[name], "dev").scopes for q in each.queries]
+        scope.queries[:] = rng.sample(other, min(len(other), 100 if name in FOREIGN else 40))
+    await take("foreign")
+    return found
+
+
+def parts_of(sets: dict[str, Any], mode: str, left_out: str = "") -> list[tuple[np.ndarray, np.ndarray, float]]:
+    """Entries of all sets but one, for ``fit_sets``."""
+    return [
+        (np.concatenate(e.entries), np.concatenate(e.relevant), share)
+        for name, found in sets.items()
+        if name != left_out
+        for e, share in ((found[mode, "own"], 1.0), (found[mode, "foreign"], FOREIGN_WEIGHT))
+    ]
+
+
+def answers_of(sets: dict[str, Any], mode: str, left_out: str = "") -> list[tuple[np.ndarray, np.ndarray, float]]:
+    """Questions of all sets but one, for ``fit_sets``."""
+    return [
+        (np.array(found[mode, kind].questions), np.full(len(found[mode, kind].questions), target), 1.0)
+        for name, found in sets.items()
+        if name != left_out
+        for kind, target in (("own", 1.0), ("foreign", 0.0))
+    ]
+
+
+def print_left_out(sets: dict[str, Any], mode: str) -> None:
+    """What the fit without a set does to it."""
+    for name, found in sets.items():
+        own, foreign = found[mode, "own"], found[mode, "foreign"]
+        x, y = np.concatenate(own.entries), np.concatenate(own.relevant)
+        p = chance(x @ fit_sets(parts_of(sets, mode, name)))
+        beta = fit_sets(answers_of(sets, mode, name))
+        answered = auroc(np.array(own.questions) @ beta, np.array(foreign.questions) @ beta)
+        print(
+            f"{mode:8} {name:10} left out: calibration error {calibration_error(p, y):.3f}  "
+            f"AUROC of an entry {auroc(p[y > 0], p[y == 0]):.3f}, of an answer {answered:.3f}"
+        )
+
+
+def knots_of(sets: dict[str, Any], mode: str, beta: np.ndarray) -> tuple[float, float]:
+    """The chance above which 98% of the relevant entries lie, and 97% on each set, and that of the best mean F1."""
+    pairs = [
+        (chance(np.concatenate(found[mode, "own"].entries) @ beta), np.concatenate(found[mode, "own"].relevant) > 0)
+        for found in sets.values()
+    ]
+    spread = np.concatenate([np.quantile(p[y], np.linspace(0, 1, 201)) for p, y in pairs])
+    keep = min(np.quantile(spread, 0.02), *(np.quantile(p[y], 0.03) for p, y in pairs))
+    grid = np.linspace(0.02, 0.8, 157)
+    f1 = np.mean([[2 * (y & (p > g)).sum() / max((p > g).sum() + y.sum(), 1) for g in grid] for p, y in pairs], axis=0)
+    return float(keep), float(grid[f1.argmax()])
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--no-vectors", action="store_true")
     parser.add_argument("--sets", default=",".join(SETS))
     x = parser.parse_args()
     sys.path.insert(0, str(evaluation_home()))
     from eval import loaders  # noqa: PLC0415  (known only once the folder is)
 
-    embedder = None if x.no_vectors else StaticEmbedder(StaticSettings())
-    names = x.sets.split(",")
-    benches = {n: await fill(n, "session", embedder, loaders) for n in names}
-    own, all_x, all_y, all_w = {}, [], [], []
-    for k, name in enumerate(names):
-        bench = benches[name]
-        queries = {s.id: list(s.queries) for s, _, _ in bench.scopes}
-        for scope, _, _ in bench.scopes:
-            scope.queries[:] = scope.queries[:: max(1, len(scope.queries) * len(bench.scopes) // 800)]
-        fx, fy, _ = examples(bench, await gather(bench), False)
-        own[name] = (fx, fy)
-        other = benches[names[(k + 3) % len(names)]]
-        foreign_queries = [q for s, _, _ in other.scopes for q in s.queries][:80]
-        for scope, _, _ in bench.scopes:
-            scope.queries[:] = foreign_queries[: max(1, 80 // len(bench.scopes))]
-        nx, ny, _ = examples(bench, await gather(bench), True)
-        for scope, _, _ in bench.scopes:
-            scope.queries[:] = queries[scope.id]
-        for a, b, share in ((fx, fy, 1.0), (nx, ny, 1.0)):
-            all_x.append(a)
-            all_y.append(b)
-            all_w.append(np.full(len(b), share / len(b)))
-    w = np.concatenate(all_w)
-    beta = fit(np.concatenate(all_x), np.concatenate(all_y).astype(float), w / w.mean())
-    z = [design(own[n][0]) @ beta for n in names]
-    y = [own[n][1] for n in names]
-    keep, best, each = cuts(z, y)
-    low, high = np.log(0.1 / 0.9), np.log(0.35 / 0.65)
-    scale = (high - low) / (best - keep)
-    final = beta * scale
-    final[0] += low - keep * scale
-    print(
-        "raw",
-        beta.round(3),
-        "98% at",
-        round(keep, 3),
-        "best F1 at",
-        round(best, 3),
-        dict(zip(names, each, strict=True)),
-    )
-    print("constants", ", ".join(f"{v:.4f}" for v in final))
-    for n in names:
-        report(n, own[n][0], own[n][1], final)
-    for a, n in zip(all_x[1::2], names, strict=True):
-        p = chance(a, final)
-        above = [(p > cut).sum() * DEPTH / len(p) for cut in (0.1, 0.35)]
-        print(f"foreign queries in {n:12} a question: {above[0]:.1f} above 0.1, {above[1]:.2f} above 0.35")
+    embedders = embedders_of("static,minilm")
+    sets = {name: await examples_of(name, embedders, loaders) for name in x.sets.split(",")}
+    for mode in MODELS:
+        print_left_out(sets, mode)
+        beta = fit_sets(parts_of(sets, mode))
+        constants = (*beta, *knots_of(sets, mode, beta))
+        # The coefficient of the place is printed negative: the rule subtracts it.
+        print(f"{mode:8} entry", ", ".join(f"{v * (-1 if k == 2 else 1):.4f}" for k, v in enumerate(constants)))
+        print(f"{mode:8} answer", ", ".join(f"{v:.4f}" for v in fit_sets(answers_of(sets, mode))))
+    for name, found in sets.items():
+        if ("vectors", "wrong") in found:
+            own, wrong = (np.array(found["vectors", kind].leads) for kind in ("own", "wrong"))
+            parts = [
+                (np.column_stack([np.ones(len(v)), v]), np.full(len(v), t), 1.0) for v, t in ((own, 1.0), (wrong, 0.0))
+            ]
+            constants = ", ".join(f"{v:.4f}" for v in fit_sets(parts))
+            print(f"person   {constants}  AUROC {auroc(own, wrong):.3f} on {name}, {len(wrong)} questions")
 
 
 if __name__ == "__main__":

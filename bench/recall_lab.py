@@ -1,17 +1,19 @@
 """Recall on development data, in process: fill an index, ask every question, print what was found.
 
     RECALLD_EVAL_DATA=/path/to/folder python -m bench.recall_lab [--sets locomo,beam-100K] [--mode session|content]
-        [--no-vectors] [--set dense=0.8,role=0.2] [--calibrate] [--profile]
+        [--models static,minilm] [--set contextual=3/1/0.5 --set role=0.2] [--find]
 
 The folder holds ``data`` (the public sets' own files) and the package ``eval`` that loads them. Nothing of the data is
-kept here.
+kept here. ``RECALLD_LAB_CACHE`` names a folder for vectors, so that a second run embeds nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import os
+import pickle
 import re
 import sys
 import time
@@ -22,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from recalld.adapters.embedder.static import StaticEmbedder, StaticSettings
+from recalld.adapters.embedder import minilm, static
 from recalld.adapters.sqlite.search.index import SqliteSearchIndex
 from recalld.app.build import StageTimes
 from recalld.domain.caller import Caller
@@ -52,6 +54,40 @@ def slug(text: str) -> str:
     return re.sub(r"[^\w.-]+", "_", text).strip("_") or "x"
 
 
+class CachedEmbedder:
+    """A built-in model with its vectors in a file, if ``RECALLD_LAB_CACHE`` names a folder."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.name, self.width, self.fingerprint = model.name, model.width, model.fingerprint
+        self.floor, self.ceiling = model.floor, model.ceiling
+        folder = os.environ.get("RECALLD_LAB_CACHE", "")
+        self._file = Path(folder, f"{model.name}.pkl") if folder else None
+        known = self._file is not None and self._file.exists()
+        self._vectors: dict[bytes, np.ndarray] = pickle.loads(self._file.read_bytes()) if known and self._file else {}
+
+    async def embed(self, texts: list[str], *, query: bool = False) -> np.ndarray:
+        """Return one row per text."""
+        keys = [hashlib.sha1((("q" if query else "p") + text).encode()).digest() for text in texts]
+        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._vectors}
+        missing = list(new)
+        for s in range(0, len(missing), self._model.batch_max):
+            part = missing[s : s + self._model.batch_max]
+            rows = await self._model.embed([new[key] for key in part], query=query)
+            self._vectors.update(zip(part, np.asarray(rows, np.float16), strict=True))
+        if len(missing) > 1 and self._file is not None:
+            self._file.write_bytes(pickle.dumps(self._vectors))
+        rows = [self._vectors[key] for key in keys]
+        return np.stack(rows).astype(np.float32) if rows else np.zeros((0, self.width), np.float32)
+
+
+def embedders_of(names: str) -> tuple[CachedEmbedder, ...]:
+    """The built-in models of these names, separated by commas."""
+    plugins = {"static": static.plugin, "minilm": minilm.plugin}
+    chosen = [plugins[name] for name in names.split(",") if name]
+    return tuple(CachedEmbedder(plugin.make(plugin.settings())) for plugin in chosen)
+
+
 @dataclass
 class Bench:
     """One data set in one index."""
@@ -64,7 +100,7 @@ class Bench:
     main: tuple[str, ...] | None
 
 
-async def fill(name: str, mode: str, embedder: Any, loaders: Any) -> Bench:
+async def fill(name: str, mode: str, embedders: tuple[Any, ...], loaders: Any) -> Bench:
     data = loaders.load(name, "dev")
     builder, item_of, scopes = IndexBuilder(), {}, []
     with builder.c:
@@ -88,17 +124,17 @@ async def fill(name: str, mode: str, embedder: Any, loaders: Any) -> Bench:
                     when = f"[{it.time}] " if it.time else ""
                     item_of[builder.file(Uri((*base.parts, *path)), when + head + it.text)] = it.id
             scopes.append((scope, Caller(user=user), () if is_session else (base,)))
-    ports = ports_of(builder, embedder)
-    if embedder is not None:
+    ports = ports_of(builder, embedders)
+    for embedder in embedders:
         await embed_all(builder, embedder)
     return Bench(name, builder, ports, item_of, scopes, data.main_categories)
 
 
-def ports_of(builder: IndexBuilder, embedder: Any) -> Any:
+def ports_of(builder: IndexBuilder, embedders: tuple[Any, ...]) -> Any:
     clock = SimpleNamespace(monotonic=time.perf_counter)
     return SimpleNamespace(
         index=SqliteSearchIndex(builder, builder.pool),
-        embedders=() if embedder is None else (embedder,),
+        embedders=embedders,
         deadlines=Deadlines(embed_s=60),
         reranker=None,
         compute=builder.pool,
@@ -112,10 +148,8 @@ def ports_of(builder: IndexBuilder, embedder: Any) -> Any:
 
 async def embed_all(builder: IndexBuilder, embedder: Any) -> None:
     ids = list(builder.texts)
-    for s in range(0, len(ids), 256):
-        part = ids[s : s + 256]
-        vectors = await embedder.embed([builder.texts[i] for i in part])
-        builder.vectors(embedder.fingerprint, embedder.width, dict(zip(part, vectors, strict=True)))
+    vectors = await embedder.embed([builder.texts[i] for i in ids])
+    builder.vectors(embedder.fingerprint, embedder.width, dict(zip(ids, vectors, strict=True)))
 
 
 async def gather(bench: Bench) -> list[tuple[Any, Any, Any, Any]]:
@@ -180,17 +214,19 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--mode", default="session")
-    parser.add_argument("--no-vectors", action="store_true")
+    parser.add_argument(
+        "--models", default="static,minilm", help="in the order of the configuration; empty = words alone"
+    )
     parser.add_argument("--set", action="append", default=[], help="weights to try, one configuration per option")
     parser.add_argument("--find", action="store_true", help="run the whole route")
     x = parser.parse_args()
     sys.path.insert(0, str(evaluation_home()))
     from eval import loaders, metrics  # noqa: PLC0415  (known only once the folder is)
 
-    embedder = None if x.no_vectors else StaticEmbedder(StaticSettings())
+    embedders = embedders_of(x.models)
     for name in x.sets.split(","):
         t = time.perf_counter()
-        bench = await fill(name, x.mode, embedder, loaders)
+        bench = await fill(name, x.mode, embedders, loaders)
         filled = time.perf_counter() - t
         gathered = await gather(bench)
         chunks = bench.builder.c.execute("SELECT count(*) FROM chunk").fetchone()[0]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from recalld.rules.calibration import ANSWERABLE_MIN, answer_chance, scores
 from recalld.rules.rank import Evidence, Similarity, best_per_entry, idf, rank
 from recalld.rules.rank_features import RankRows
 
@@ -135,12 +136,26 @@ def test_talk_has_no_lead_over_files() -> None:
 
 def test_a_lone_entry_that_matches_scores_like_a_match() -> None:
     ranked = rank("q", rowset(1), evidence([(0, 0)], 1))
-    assert ranked.score(np.array([0]))[0] > 0.35
+    assert scores(ranked, np.array([0]))[0] > 0.35
 
 
 def test_nothing_found_scores_below_the_cut() -> None:
     ranked = rank("q", rowset(4), evidence([], 4))
-    assert ranked.score(np.arange(4)).max() < 0.1
+    assert scores(ranked, np.arange(4)).max() < 0.1
+
+
+def test_a_question_about_the_wrong_person_has_less_chance_of_an_answer() -> None:
+    rows = rowset(8, speakers=("Ana", "Bob"), speaker=[0, 1] * 4)
+    found = evidence([(0, 0), (1, 0), (2, 0), (0, 2), (1, 2), (0, 4)], 8, terms=3)
+    right, wrong = (rank(f"What did {name} buy?", rows, found) for name in ("Ana", "Bob"))
+    assert right.lead is not None
+    assert wrong.lead is not None
+    assert right.lead > 0 > wrong.lead
+    assert answer_chance(right) > answer_chance(wrong)
+
+
+def test_nothing_found_has_no_answer() -> None:
+    assert answer_chance(rank("q", rowset(4), evidence([], 4))) < ANSWERABLE_MIN
 
 
 def test_no_rows_is_no_error() -> None:
@@ -154,9 +169,9 @@ def test_no_rows_is_no_error() -> None:
 def test_order_and_score_agree_and_scores_are_chances(cosine: Any, postings: list[tuple[int, int]]) -> None:
     ranked = rank("q", rowset(20, linked=True), evidence(sorted(postings), 20, terms=3, cosine=cosine.tolist()))
     best = best_per_entry(np.arange(20) // 2, ranked.total, 10)
-    scores = ranked.score(best)
-    assert np.all(np.diff(scores) <= 0)
-    assert np.all((scores > 0) & (scores < 1))
+    found = scores(ranked, best)
+    assert np.all(np.diff(found) <= 0)
+    assert np.all((found > 0) & (found < 1))
 
 
 @given(

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recalld.domain.query import Feature
+from recalld.rules.calibration import scores
 from recalld.rules.rank import Evidence, Ranked, rank
 from recalld.rules.score_shares import PHRASE, PLACE, PRIOR, RERANKER, features_of, parts_of, placed, reranked
 from tests.rules.test_rank import evidence, rowset, similarity
@@ -50,7 +51,7 @@ def test_shares_add_up_to_the_score_whatever_place_the_hit_takes(
 ) -> None:
     ranked, found = ranking
     for row in range(ROWS):
-        for score in (float(ranked.score(np.array([row]))[0]), other):
+        for score in (float(scores(ranked, np.array([row]))[0]), other):
             features = features_of(parts_of(ranked, found, row, ("a", "b")), ranked, row, score)
             assert sum(one.share for one in features) == pytest.approx(score, abs=0.001)
 
@@ -60,7 +61,7 @@ def test_within_a_hit_a_larger_part_has_a_larger_share(ranking: tuple[Ranked, Ev
     ranked, found = ranking
     for row in range(ROWS):
         parts = parts_of(ranked, found, row, ("a", "b"))
-        features = features_of(parts, ranked, row, float(ranked.score(np.array([row]))[0]))
+        features = features_of(parts, ranked, row, float(scores(ranked, np.array([row]))[0]))
         share = {one.name: one.share for one in features}
         by_value = [share[part.name] for part in sorted(parts, key=lambda part: part.value)]
         assert by_value == sorted(by_value)

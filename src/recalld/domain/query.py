@@ -106,7 +106,7 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One hit. ``score`` in 0..1 is a fixed monotone function of the evidence, the same for every query and store.
+    """One hit. ``score`` in 0..1 falls with the order of the hits; one threshold fits every query and store.
 
     ``chunk``: id of its best chunk; ``passage``: None unless it was wanted; ``folded``: addresses of hits with nearly the
     same text, best first, which this one stands for; ``features``: for a query that explains, their shares add up to the
@@ -179,7 +179,8 @@ class Trajectory:
 class Answer:
     """Hits in descending score. ``degraded`` names late or missing parts (() = complete). ``ignored``: parts of the
     query's filter that were not applied. ``terms``: the information of each of the query's terms here, in nats.
-    ``weaker``: number of hits that the gap rule left out; ``trajectory``: for a query that explains."""
+    ``weaker``: number of hits that the gap rule left out; ``trajectory``: for a query that explains. ``answer_chance``: the
+    chance that what is stored answers the query; ``answerable``: it is likely (a reranker does not change it)."""
 
     hits: tuple[Hit, ...]
     degraded: tuple[str, ...] = ()
@@ -188,3 +189,5 @@ class Answer:
     terms: dict[str, float] = field(default_factory=dict)
     weaker: int = 0
     trajectory: Trajectory | None = None
+    answer_chance: float = 0.0
+    answerable: bool = False

@@ -47,18 +47,4 @@ class RankingParams:
     phrase: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Log-odds of relevance = base + total x rank sum + coverage x sqrt(coverage) + closeness x closeness. Fitted by
-    bench/calibrate.py over all development sets so that 98% of the relevant entries score above 0.1 and the best F1
-    lies at 0.35."""
-
-    base: float
-    total: float
-    coverage: float
-    closeness: float
-
-
 DEFAULT = RankingParams()
-WITH_VECTORS = Calibration(-3.5509, 1.7912, 0.8447, 0.5858)
-LEXICAL_ONLY = Calibration(-3.5407, 1.8881, 1.8109, 0.0)

@@ -13,6 +13,7 @@ import numpy as np
 
 from recalld.domain.query import Feature
 
+from .calibration import scores
 from .rank import Evidence, Ranked
 from .ranking_params import DEFAULT, RankingParams
 
@@ -58,10 +59,10 @@ def parts_of(
 def features_of(parts: Sequence[Part], ranked: Ranked, row: int, score: float) -> tuple[Feature, ...]:
     """Return the features of a hit with this ``score``, whose shares add up to it."""
     at = np.array([row])
-    own = float(ranked.score(at)[0])
+    own = float(scores(ranked, at)[0])
     total = ranked.total.copy()
     total[row] = 0.0
-    prior = float(replace(ranked, total=total).score(at)[0])
+    prior = float(scores(replace(ranked, total=total), at)[0])
     slope = _slope(sum(part.value for part in parts), own - prior)
     shared = tuple(Feature(part.name, part.raw, slope * part.value, part.note) for part in parts)
     base = Feature(PRIOR, prior, prior if slope else own, "the score before any evidence of this entry")

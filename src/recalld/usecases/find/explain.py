@@ -9,6 +9,7 @@ import numpy as np
 
 from recalld.domain.query import Answer, Cut, Hit, Query, Taken, Trajectory
 from recalld.ports.index import CandidateRows, Ids, SearchView
+from recalld.rules.calibration import scores
 from recalld.rules.rank import Evidence, Ranked, best_per_entry
 from recalld.rules.score_shares import MEANING, PHRASE, WORDS, features_of, parts_of
 
@@ -43,7 +44,7 @@ async def explain(answer: Answer, ranking: Ranking) -> Answer:
         ways = [part.name for part in parts if part.value > 0 and part.name.startswith((WORDS, MEANING, PHRASE))]
         taken.append(Taken(hit.uri, tuple(ways)))
     cut = await _cut(order, best, answer.hits, ranking)
-    confidence = float(ranked.score(order[:1])[0]) if len(order) else 0.0
+    confidence = float(scores(ranked, order[:1])[0]) if len(order) else 0.0
     return replace(answer, hits=tuple(hits), trajectory=Trajectory((), tuple(taken), cut, confidence))
 
 
@@ -90,12 +91,13 @@ def _retaken(answer: Answer, hits: tuple[Hit, ...], cut: Sequence[Cut]) -> Answe
 async def _cut(order: Ids, best: Ids, hits: tuple[Hit, ...], ranking: Ranking) -> tuple[Cut, ...]:
     """Return the best entries that are no hits, best first. ``order``: the best entries; ``best``: those of the hits."""
     rows, ranked = ranking.rows, ranking.ranked
-    left = order[~np.isin(rows.entry[order], rows.entry[best])][:CUTS_MAX]
+    behind = np.flatnonzero(~np.isin(rows.entry[order], rows.entry[best]))[:CUTS_MAX]
+    left, left_scores = order[behind], scores(ranked, order)[behind]
     loaded = {each.node_id: each for each in await ranking.view.hydrate(rows.node[left].tolist())}
     full = len(hits) >= ranking.query.limit + ranking.query.extra
     worst = float(ranked.total[best].min(initial=np.inf))
     cut = []
-    for row, score in zip(left.tolist(), ranked.score(left).tolist(), strict=True):
+    for row, score in zip(left.tolist(), left_scores.tolist(), strict=True):
         node = loaded.get(int(rows.node[row]))
         if node is not None:
             rule = "limit" if full and ranked.total[row] <= worst else "duplicate"

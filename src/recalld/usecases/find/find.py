@@ -10,6 +10,7 @@ from recalld.domain.query import Answer, Hit, Query, Stage
 from recalld.ports.bundle import Ports
 from recalld.ports.index import CandidateRows, SearchView
 from recalld.ports.maintenance import CATALOG, STORE
+from recalld.rules.calibration import ANSWERABLE_MIN, answer_chance, scores
 from recalld.rules.filters import check_heeded
 from recalld.rules.kept_places import keep_places
 from recalld.rules.query_signals import rows_with, with_signals
@@ -85,7 +86,11 @@ async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, d
     hits, unread = await _load(best, query, view, table.rows, ranked, ports, end - reserve_s / 4)
     stage("load", f"{len(hits)} hits")
     terms = information(planned.terms, evidence.idf.tolist())
-    answer = Answer(hits, tuple(sorted({*recall.degraded, *unread})), tuple(stages), query.ignored, terms)
+    chance = answer_chance(ranked)
+    answer = Answer(
+        hits, tuple(sorted({*recall.degraded, *unread})), tuple(stages), query.ignored, terms,
+        answer_chance=chance, answerable=chance >= ANSWERABLE_MIN,
+    )  # fmt: skip
     if not query.explain:
         return answer
     return await explain(answer, Ranking(query, planned.terms, view, table.rows, evidence, ranked, cut))
@@ -94,9 +99,9 @@ async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, d
 def _best(query: Query, rows: CandidateRows, ranked: Ranked, features: RowFeatures, cut: float) -> Best:
     """Return the best row of each entry, with reserved places. A place keeps its score whatever entry takes it."""
     best = best_per_entry(rows.entry, ranked.total, query.limit + query.extra + EXTRA_HITS)
-    scores = ranked.score(best)
+    score = scores(ranked, best)
     best = keep_places(query.text, best, rows.entry, rows, features, ranked.total, query.limit)
-    return Best(best[scores > cut], scores[scores > cut])
+    return Best(best[score > cut], score[score > cut])
 
 
 async def _load(
