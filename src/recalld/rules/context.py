@@ -13,6 +13,7 @@ _TYPES = {one.name: one for one in MEMORY_TYPES if one.quotas}
 MEMORIES = tuple(_TYPES)
 CATEGORIES = (*MEMORIES, "resources", "skills")
 """Categories with quotas, in the order of ties."""
+PREFERENCES = "preferences"
 OTHER = "memories"
 """Memories of any further kind."""
 ALL_CATEGORIES = (*CATEGORIES, OTHER)
@@ -33,7 +34,8 @@ QUOTA_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A candidate with its texts by tier: ``abstract``, ``overview`` and ``full`` ("" = none)."""
+    """A candidate with its texts by tier: ``abstract``, ``overview`` and ``full`` ("" = none). ``chunk``: id of the one that
+    was found."""
 
     uri: Uri
     category: str
@@ -41,6 +43,7 @@ class Candidate:
     origin: str
     texts: dict[str, str] = field(default_factory=dict)
     is_dir: bool = False
+    chunk: int = 0
 
 
 def category(uri: Uri) -> str:
@@ -115,6 +118,11 @@ def choose(found: Sequence[Candidate], quotas: Mapping[str, int] | None, limit: 
             left[one.category] -= 1
             chosen.append(one)
     return chosen
+
+
+def above_floor(chosen: Sequence[Candidate], floor: float) -> list[Candidate]:
+    """Return candidates that score at least ``floor``. Preferences stay: they concern a request whatever its words are."""
+    return [one for one in chosen if one.score >= floor or one.category == PREFERENCES]
 
 
 def order(one: Candidate) -> tuple[float, int, int, str]:

@@ -12,6 +12,8 @@ from .address import SIDECARS
 
 GAP_SHARE: Final = 0.5
 """Hits that score below this share of the best one's score are left out."""
+BLOCK_FLOOR_MAX: Final = 0.25
+"""A context block keeps what scores this much, however good its best entry is: a question may need several facts."""
 SIMILARITY_MIN: Final = 0.9
 """Jaccard index of shingles from which on two texts count as the same."""
 SIDECAR_MARGIN: Final = 0.05
@@ -48,9 +50,14 @@ def are_similar(first: Shingles, second: Shingles) -> bool:
     return common >= SIMILARITY_MIN * (len(first) + len(second) - common)
 
 
+def gap_floor(scores: Sequence[float]) -> float:
+    """Return the score from which on hits are not far below the best one."""
+    return GAP_SHARE * max(scores, default=0.0)
+
+
 def above_gap(scores: Sequence[float]) -> int:
     """Return how many of these descending scores are not far below the first: at least one, if there is any."""
-    return sum(1 for score in scores if score >= GAP_SHARE * scores[0])
+    return sum(1 for score in scores if score >= gap_floor(scores))
 
 
 def without_sidecars(hits: Sequence[Hit]) -> list[Hit]:

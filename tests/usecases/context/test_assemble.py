@@ -118,9 +118,10 @@ THEIRS = "viking://user/default/peers/{}/memories/entities/oolong.md"
 
 
 async def peers(harness: Harness) -> None:
-    await harness.write("viking://~/memories/entities/oolong.md", "Oolong is a tea.")
-    for peer in ("bot", "cat"):
-        await harness.write(THEIRS.format(peer), "Oolong is a tea.")
+    # Nearly the same words, so that scores are equal, and not the same text, which would be one entry.
+    await harness.write("viking://~/memories/entities/oolong.md", "Oolong is a green tea.")
+    for peer, colour in (("bot", "black"), ("cat", "white")):
+        await harness.write(THEIRS.format(peer), f"Oolong is a {colour} tea.")
     await harness.settle()
 
 
@@ -178,7 +179,9 @@ async def test_a_category_is_not_crowded_out_by_another(harness: Harness) -> Non
 
 async def test_find_filters_apply_to_blocks(harness: Harness) -> None:
     await stocked(harness)
-    block = await harness.engine.assemble("oolong tea", narrow={"context_type": ["memory"]}, max_tokens=10_000)
+    block = await harness.engine.assemble(
+        "Ana friend tea party oolong", narrow={"context_type": ["memory"]}, max_tokens=10_000
+    )
     assert {e.category for e in block.entries} == {"preferences", "events", "entities"}
 
 
@@ -306,3 +309,20 @@ class Counting:
 
     async def close(self) -> None:
         await self._real.close()
+
+
+async def test_a_block_says_nothing_twice(harness: Harness) -> None:
+    for name in ("a", "b"):
+        await harness.write(f"viking://resources/{name}.md", "# Tea\n\nAna drinks oolong tea at dawn.\n")
+    await harness.write("viking://resources/c.md", "# Cups\n\nThe oolong tea of Ana is in the blue cup.\n")
+    block = await harness.engine.assemble("oolong tea Ana", max_tokens=10_000)
+    assert len(block.entries) == 2
+
+
+async def test_entries_far_below_the_best_are_left_out_of_a_block(harness: Harness) -> None:
+    await harness.write("viking://resources/good.md", "# Oolong tea\n\nAna drinks oolong tea at dawn.\n")
+    filler = " ".join(f"w{n}" for n in range(60))
+    await harness.write("viking://resources/weak.md", f"{filler} dawn {filler}")
+    await harness.write("viking://~/memories/preferences/weak.md", f"{filler} dawn {filler} other")
+    block = await harness.engine.assemble("oolong tea Ana dawn", max_tokens=10_000, score_min=0.01)
+    assert [entry.uri.parts[-2:] for entry in block.entries] == [("resources", "good.md"), ("preferences", "weak.md")]

@@ -11,17 +11,30 @@ from recalld.domain.errors import Busy, Corrupt, Denied, Invalid, NotFound, Upst
 from recalld.domain.results import ContextBlock
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tree
-from recalld.rules.context import ALL_CATEGORIES, MEMORIES, ORIGINS, OTHER, PENALTIES, Candidate, choose, quotas_of
+from recalld.rules.context import (
+    ALL_CATEGORIES,
+    MEMORIES,
+    ORIGINS,
+    OTHER,
+    PENALTIES,
+    Candidate,
+    above_floor,
+    choose,
+    quotas_of,
+)
 from recalld.rules.extractive_digest import digest
+from recalld.rules.hit_selection import BLOCK_FLOOR_MAX, gap_floor
 from recalld.rules.memory_footer import strip
 from recalld.rules.memory_overview import memory_overview
 from recalld.rules.recall_markup import render
 from recalld.rules.tier_packing import highest_tier, pack
 
+from .copies import without_copies
 from .gather import EXTRA_MAX, SCORE_MIN, ContextRequest, Gathered, check, gather, searches
 from .session_history import SessionHistory, read_history, record_recall
 
 FULL_BYTES_MAX = 65_536
+TEXTS_TIME_MIN_S = 0.1
 __all__ = ["ContextRequest", "assemble"]
 
 
@@ -40,10 +53,13 @@ async def assemble(request: ContextRequest, caller: Caller, ports: Ports, *, dea
     planned = searches(request, quotas, caller, extra)
     left_s = deadline_s - (ports.clock.monotonic() - started_at)
     gathered = await gather(request, history.queries, planned, recent, caller, ports, deadline_s=left_s)
-    chosen = choose(list(gathered.found.values()), quotas, request.limit)
-    pins = dict(request.detail or {})
     # The request includes other peers: read their texts without this peer's restrictions.
     reader = ports.ledger.tenant(replace(caller, peer="")) if request.all_peers else tenant
+    left_s = max(deadline_s - (ports.clock.monotonic() - started_at), TEXTS_TIME_MIN_S)
+    found = await without_copies(list(gathered.found.values()), reader, ports, gathered.degraded, deadline_s=left_s)
+    wanted = choose(found, quotas, request.limit)
+    chosen = above_floor(wanted, min(gap_floor([one.score for one in wanted]), BLOCK_FLOOR_MAX))
+    pins = dict(request.detail or {})
     full = [await _with_texts(one, pins, reader, gathered.degraded) for one in chosen]
     entries, figures = pack(full, request.max_tokens, pins)
     digest_text, rewritten = (

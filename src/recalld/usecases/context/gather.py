@@ -229,4 +229,4 @@ def _take(
             continue
         if known is None or score > known.score:
             texts = known.texts if known is not None else {"abstract": "" if is_dir else hit.abstract}
-            gathered.found[uri] = Candidate(uri, kind, score, whose, texts, is_dir)
+            gathered.found[uri] = Candidate(uri, kind, score, whose, texts, is_dir, hit.chunk)

@@ -89,7 +89,7 @@ def _select(
     chosen: list[_Chosen] = []
     for hit in hits:
         found = texts.get(hit.chunk)
-        before, text = _text_of(found, decoded) if found is not None else ("", "")
+        before, text = text_of(found, decoded) if found is not None else ("", "")
         noisy = is_noise(text)
         if selection.fold:
             if noisy and not _is_named(hit, weights):
@@ -114,7 +114,7 @@ def _select(
     return tuple(one.result() for one in chosen)
 
 
-def _text_of(found: ChunkText, decoded: dict[str, str]) -> tuple[str, str]:
+def text_of(found: ChunkText, decoded: dict[str, str]) -> tuple[str, str]:
     """Return what the file contains before a chunk, and the chunk. ``decoded``: texts of files, by hash."""
     if not found.data:
         return "", found.text
