@@ -131,7 +131,7 @@ async def fill(name: str, mode: str, embedders: tuple[Any, ...], loaders: Any) -
 
 
 def ports_of(builder: IndexBuilder, embedders: tuple[Any, ...]) -> Any:
-    clock = SimpleNamespace(monotonic=time.perf_counter)
+    clock = SimpleNamespace(monotonic=time.perf_counter, now=time.time)
     return SimpleNamespace(
         index=SqliteSearchIndex(builder, builder.pool),
         embedders=embedders,

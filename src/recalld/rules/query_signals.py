@@ -1,4 +1,4 @@
-"""What a query says beyond its words: phrases in quotation marks and exclusions."""
+"""What a query says beyond its words: phrases in quotation marks, exclusions and times."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from numpy.typing import NDArray
 from .rank import Evidence, Ranked
 from .rank_features import Floats, Rows
 from .ranking_params import DEFAULT
+from .time_spans import TimeSpan
+
+NONE: Rows = np.zeros(0, np.int32)
+TIME = DEFAULT.phrase / 2
+"""Bonus for a row of a time that the query names. On 92 of 760 questions (locomo, both models) recall@1 rises from 0.520 to
+0.578 and recall@10 from 0.955 to 0.964; with twice the bonus, recall@10 falls to 0.942."""
 
 
-def with_signals(ranked: Ranked, quoted: Sequence[Rows], excluded: Sequence[Rows] = ()) -> Ranked:
+def with_signals(ranked: Ranked, quoted: Sequence[Rows], excluded: Sequence[Rows] = (), in_time: Rows = NONE) -> Ranked:
     """Return the ranking with what the query's signals add to ``bonus`` and ``total``.
 
     ``quoted``: for each quoted phrase, the rows that contain it. Rows that contain more phrases rank before those that contain
@@ -21,9 +27,14 @@ def with_signals(ranked: Ranked, quoted: Sequence[Rows], excluded: Sequence[Rows
     recall@1 rises from 0.962 to 0.977; over 129 that quote names to be used, not to be found (metatool), it falls from
     0.345 to 0.330.
 
-    ``excluded``: for each exclusion, the rows that contain it. They lose a phrase bonus, once.
+    ``excluded``: for each exclusion, the rows that contain it. They lose a phrase bonus, once. ``in_time``: rows of a time that
+    the query names.
     """
-    total = _quoted_first(ranked.total, quoted)
+    total = ranked.total
+    if len(in_time):
+        total = total.copy()
+        total[in_time] += TIME
+    total = _quoted_first(total, quoted)
     if any(map(len, excluded)):
         total = total.copy()
         total[np.unique(np.concatenate(excluded))] -= DEFAULT.phrase
@@ -40,6 +51,16 @@ def rows_with(sequences: Sequence[Sequence[str]], terms: Sequence[str], found: E
         row, matched = np.unique(found.row[np.isin(found.term, numbers)], return_counts=True)
         rows.append(row[matched >= len(set(sequence))])
     return tuple(rows)
+
+
+def rows_within(spans: Sequence[TimeSpan], at: Floats) -> Rows:
+    """Return the rows whose time ``at`` (epoch seconds) lies in a span; none if all do: then it tells nothing."""
+    if not spans:
+        return NONE
+    inside = np.zeros(len(at), np.bool_)
+    for span in spans:
+        inside |= (at >= span.since) & (at <= span.until)
+    return NONE if inside.all() else np.flatnonzero(inside).astype(np.int32)
 
 
 def _quoted_first(total: Floats, quoted: Sequence[Rows]) -> Floats:

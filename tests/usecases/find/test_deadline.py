@@ -108,7 +108,7 @@ async def test_a_reranker_does_not_lengthen_it(harness: SearchHarness) -> None:
     harness.ports.deadlines = Deadlines(rerank_s=60.0)
     harness.ports.index = with_views(harness.ports.index, load_vectors=never)
     async with asyncio.timeout(3 * DEADLINE_S):
-        clock = SimpleNamespace(monotonic=asyncio.get_running_loop().time)
+        clock = SimpleNamespace(monotonic=asyncio.get_running_loop().time, now=asyncio.get_running_loop().time)
         harness.ports.clock = clock
         answer = await search(Query("heron by the water"), ANA, harness.ports, deadline_s=DEADLINE_S)
     assert answer.degraded == ("reranker", "vectors")

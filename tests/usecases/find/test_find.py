@@ -56,7 +56,7 @@ class SearchHarness:
             compute=self.builder.pool,
             stages=StageTimes(),
             strict_filters=False,
-            clock=SimpleNamespace(monotonic=lambda: self.now),
+            clock=SimpleNamespace(monotonic=lambda: self.now, now=lambda: self.now),
             derived=DerivedState(),
         )  # fmt: skip
 

@@ -1,6 +1,8 @@
-"""Searches with quoted phrases and exclusions, through a real index."""
+"""Searches with quoted phrases, exclusions and times, through a real index."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 import pytest
 
@@ -35,3 +37,14 @@ async def test_what_is_excluded_comes_later_and_is_still_found(harness: SearchHa
 
 async def test_an_excluded_term_carries_no_information(harness: SearchHarness) -> None:
     assert (await harness.ask("pasta recipes -cream")).terms["cream"] == 0.0
+
+
+async def test_what_is_of_the_time_that_the_query_names_comes_first(harness: SearchHarness) -> None:
+    harness.now = datetime(2026, 11, 25, tzinfo=UTC).timestamp()
+    may, june = (datetime(2026, month, 10, tzinfo=UTC).timestamp() for month in (5, 6))
+    harness.builder.add_turns(
+        "ana", "s1", [("june", "Ana", "we went camping", june), ("may", "Ana", "we went camping", may)]
+    )
+    answer = await harness.ask("when did we go camping last May")
+    assert [hit.uri.name for hit in answer.hits][:2] == ["may.md", "june.md"]
+    assert "last May: 2026-04-30 to 2026-06-01" in answer.stages[0].note

@@ -13,7 +13,7 @@ from recalld.ports.maintenance import CATALOG, STORE
 from recalld.rules.calibration import ANSWERABLE_MIN, answer_chance, scores
 from recalld.rules.filters import check_heeded
 from recalld.rules.kept_places import keep_places
-from recalld.rules.query_signals import rows_with, with_signals
+from recalld.rules.query_signals import rows_with, rows_within, with_signals
 from recalld.rules.rank import Ranked, best_per_entry, rank
 from recalld.rules.rank_features import RowFeatures
 from recalld.rules.ranking_params import CUT, DEFAULT
@@ -67,11 +67,11 @@ async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, d
         stages.append(Stage(name, (now - since) * 1000, note))
         since = now
 
-    planned = plan(query)
+    planned = plan(query, clock.now())
     linger_s = ports.linger_s(planned.text)
     async with embedding_query(planned.text, ports, end=search_end) as embedding:
         view = await ports.index.open(caller, query, linger_s=linger_s)
-        stage("plan", f"{len(planned.terms)} terms, {view.size} chunks in scope")
+        stage("plan", f"{planned.note}, {view.size} chunks in scope")
         if not view.size or query.limit < 1:
             return Answer((), catalog_missing(ports), tuple(stages), query.ignored)
         recall = Recall(planned, view, ports)
@@ -79,7 +79,8 @@ async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, d
     stage("recall", f"{len(evidence.row)} postings, {sum(one.vector_count for one in evidence.similarities)} vectors")
     features = await row_features(table.rows, ports, end=rank_end)
     ranked = rank(planned.text, table.rows, evidence, DEFAULT, features)
-    ranked = with_signals(ranked, table.quoted, rows_with(planned.excluded, planned.terms, evidence))
+    excluded, in_time = rows_with(planned.excluded, planned.terms, evidence), rows_within(planned.spans, table.rows.at)
+    ranked = with_signals(ranked, table.quoted, excluded, in_time)
     cut = CUT if query.score_min is None else query.score_min
     best = _best(query, table.rows, ranked, features, cut)
     stage("rank", f"{len(best.rows)} entries above {cut:g}")
