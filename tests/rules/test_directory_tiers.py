@@ -99,3 +99,17 @@ def test_our_words_are_in_the_language_of_the_entries(abstract: str, more: str) 
 
 def test_an_empty_directory_says_so() -> None:
     assert abstract_of_directory("docs", [], 0) == "docs: empty"
+
+
+def test_parts_of_a_document_are_listed_without_the_headings_they_share() -> None:
+    parts = [
+        Listed("01_filter.txt", False, f"Reference › Methods › filter(): {'Returns more of the matching objects ' * 6}."),
+        Listed("02_exclude.txt", False, "Reference › Methods › exclude(): Returns the others."),
+        Listed("03_q.txt", False, "Reference › Conditions: A condition."),
+    ]
+    lines = overview_of_directory("querysets", parts, 3).splitlines()[-3:]
+    assert lines == [
+        "- `01_filter.txt`: Methods › filter()",
+        "- `02_exclude.txt`: Methods › exclude(): Returns the others.",
+        "- `03_q.txt`: Conditions: A condition.",
+    ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Final
 
 from recalld.domain.policy import ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX
@@ -16,6 +17,7 @@ from .salience import score
 from .sentences import first_sentence, fit, is_wide, split
 from .titles import titled, words_of
 
+_STEP: Final = " › "
 _FOOTER_CHARS: Final = 60
 _LINE_CHARS: Final = 240
 _LINE_CHARS_MIN: Final = 110
@@ -65,9 +67,10 @@ def overview_of_directory(title: str, entries: Sequence[Listed], total: int) -> 
     if not entries and not total:
         return f"# {title or 'viking://'}\n\n{WORDS['en'].empty}"
     words = WORDS[language_of(" ".join(entry.abstract for entry in entries))]
+    summary = abstract_of_directory(title, entries, total)
+    entries = _without_shared_headings(entries)
     folders = [entry for entry in entries if entry.is_dir]
     files = [entry for entry in entries if not entry.is_dir]
-    summary = abstract_of_directory(title, entries, total)
     head = [f"# {title or 'viking://'}", "", summary.removeprefix(f"{title}: ").removeprefix(f"{title}："), ""]
     counts = [
         counted(len(group), noun) for group, noun in ((folders, words.directories), (files, words.files)) if group
@@ -187,7 +190,20 @@ def _entry_words(entry: Listed, chars_max: int) -> str:
     sentence = sentences[0] if sentences else ""
     own = title.lower() != words_of(entry.name).lower() and title.lower() not in sentence.lower()
     colon = "：" if is_wide(sentence) and is_wide(title) else ": "
-    return fit(f"{title}{colon}{sentence}" if own and sentence else sentence or (title if own else ""), chars_max)
+    whole = f"{title}{colon}{sentence}" if own and sentence else sentence or (title if own else "")
+    # A title leads further than a sentence without its end.
+    return fit(title if own and len(whole) > chars_max else whole, chars_max)
+
+
+def _without_shared_headings(entries: Sequence[Listed]) -> list[Listed]:
+    """Leave out the headings that the parts of a divided document share: they tell none from another."""
+    paths = [entry.parts[0].split(_STEP)[:-1] for entry in entries if not entry.is_dir]
+    same = takewhile(lambda column: len({*column}) == 1, zip(*paths, strict=False)) if len(paths) > 1 else ()
+    shared = "".join(f"{column[0]}{_STEP}" for column in same)
+    return [
+        replace(entry, abstract=entry.abstract.removeprefix(shared)) if shared and not entry.is_dir else entry
+        for entry in entries
+    ]
 
 
 def _grouped(entries: Sequence[Listed], each: int, chars_left: int) -> tuple[list[str], int]:
