@@ -9,6 +9,7 @@ from recalld.domain.uri import Uri
 from recalld.rules.context import (
     CATEGORIES,
     Candidate,
+    above_floor,
     category,
     choose,
     is_profile,
@@ -26,6 +27,11 @@ def found(name: str, kind: str = "resources", score: float = 0.5, whose: str = "
 def test_quotas_hold_by_category() -> None:
     all_of = [found(f"e{i}", "events", 0.9) for i in range(3)] + [found("r", "resources", 0.1)]
     assert [f.category for f in choose(all_of, {"events": 1, "resources": 1}, 10)] == ["events", "resources"]
+
+
+def test_below_the_floor_only_preferences_stay() -> None:
+    chosen = [found("a"), found("b", "preferences", 0.1), found("c", "events", 0.1)]
+    assert [one.uri.name for one in above_floor(chosen, 0.2)] == ["a", "b"]
 
 
 def test_categories_come_from_the_path() -> None:

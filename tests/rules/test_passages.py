@@ -127,3 +127,8 @@ def test_headings_above_the_file_come_first_and_once() -> None:
 def test_a_session_that_expands_a_question_marks_only_the_questions_own_words() -> None:
     assert fit_weights({"tea": 1.0, "boat": 2.0}, ("tea",)) == {"tea": 1.0}
     assert fit_weights({"boat": 2.0}, ()) == {"boat": 2.0}
+
+
+@pytest.mark.parametrize("mark", ["-", "*", ">", "|"])
+def test_a_passage_does_not_begin_with_the_mark_of_its_line(mark: str) -> None:
+    assert passage(f"Filler.\n{'x ' * 120}\n\n{mark} The needle is here.\n", "needle").text == "The needle is here."

@@ -29,6 +29,8 @@ _END = re.compile(
 )
 _HEADING = re.compile(r"#{1,6}[ \t]")
 _WORD = re.compile(r"\S+")
+_LIST_MARKS = frozenset(("-", "*", "+", ">", "|", "```"))
+"""Marks of a list item, a quotation or a table row, with which no passage begins."""
 _SPACE = re.compile(r"\s")
 # Headings of Markdown, and the fences between which a number sign begins a comment.
 _MARKUP = re.compile(
@@ -64,9 +66,12 @@ def passage_of(
     ``lines``: ``text`` and ``before`` are the file's own text, so that lines can be counted; ``markdown``: they have
     Markdown headings.
     """
-    words = [_Word(s, e, known) for s, e, terms in occurrences(text) if (known := frozenset(terms) & weights.keys())]
+    wanted = frozenset(weights)
+    words = [_Word(s, e, wanted.intersection(t)) for s, e, t in occurrences(text) if not wanted.isdisjoint(t)]
     start, end = _best_span(text, words, weights)
     spans = [match.span() for match in _WORD.finditer(text, start, end)]
+    while len(spans) > 1 and text[slice(*spans[0])] in _LIST_MARKS:
+        spans.pop(0)
     if not spans:
         return None
     start, end = spans[0][0], spans[-1][1]

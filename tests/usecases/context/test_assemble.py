@@ -317,12 +317,3 @@ async def test_a_block_says_nothing_twice(harness: Harness) -> None:
     await harness.write("viking://resources/c.md", "# Cups\n\nThe oolong tea of Ana is in the blue cup.\n")
     block = await harness.engine.assemble("oolong tea Ana", max_tokens=10_000)
     assert len(block.entries) == 2
-
-
-async def test_entries_far_below_the_best_are_left_out_of_a_block(harness: Harness) -> None:
-    await harness.write("viking://resources/good.md", "# Oolong tea\n\nAna drinks oolong tea at dawn.\n")
-    filler = " ".join(f"w{n}" for n in range(60))
-    await harness.write("viking://resources/weak.md", f"{filler} dawn {filler}")
-    await harness.write("viking://~/memories/preferences/weak.md", f"{filler} dawn {filler} other")
-    block = await harness.engine.assemble("oolong tea Ana dawn", max_tokens=10_000, score_min=0.01)
-    assert [entry.uri.parts[-2:] for entry in block.entries] == [("resources", "good.md"), ("preferences", "weak.md")]

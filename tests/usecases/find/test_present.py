@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from recalld.adapters.sqlite.ledger.tenant import SqliteTenant
+from recalld.domain.caller import Caller
 from recalld.domain.commit import INLINE_BYTES_MAX
-from recalld.domain.query import Answer, Hit
+from recalld.domain.node import ContextType
+from recalld.domain.query import Answer, Hit, Query, Selection
+from recalld.domain.uri import Uri
 from recalld.usecases.find import present as presenting
 from tests.harness import Harness
 
@@ -102,15 +105,13 @@ async def test_folding_makes_space_for_other_hits(harness: Harness) -> None:
 
 
 async def test_hits_far_below_the_best_are_left_out_and_counted(harness: Harness) -> None:
-    await harness.write("viking://resources/good.md", "# Quorum size\n\nThe quorum size of the cluster is three.\n")
-    for k in range(3):
-        words = " ".join(f"w{k}x{n}" for n in range(60))
-        await harness.write(f"viking://resources/weak{k}.md", f"{words} size {words}")
-    everything = await find(harness, "quorum size cluster")
-    answer = await find(harness, "quorum size cluster", gap=True)
-    assert answer.hits[0].uri.name == "good.md"
-    assert answer.weaker == len(everything.hits) - len(answer.hits) > 0
-    assert all(hit.score >= answer.hits[0].score / 2 for hit in answer.hits)
+    found = Answer(
+        tuple(Hit(Uri.parse(f"viking://resources/{k}"), ContextType.RESOURCE, 2, k / 10, "") for k in (8, 4, 3, 1))
+    )
+    answer = await presenting.present(
+        found, Query("x", limit=3), Selection(gap=True), Caller(), harness.ports, deadline_s=1.0
+    )
+    assert ([hit.score for hit in answer.hits], answer.weaker) == ([0.8, 0.4], 1)
 
 
 async def test_path_data_is_not_shown_unless_its_file_is_named(harness: Harness) -> None:
