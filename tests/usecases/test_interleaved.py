@@ -184,6 +184,7 @@ CASES: dict[str, Case] = {
 OTHERWISE = {
     "find": "reads the index through caches that follow the log; tests/usecases/find",
     "search": "as find",
+    "why_not": "reads as stat and find do",
     "assemble": "as find; what it writes is NoteRecall, one operation",
     "tasks.get": "one read",
     "tasks.cancel": "one operation of the writer; tests/usecases/maintenance/test_cancel.py",

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 from recalld.domain.caller import Caller
 from recalld.domain.query import Answer, Query, Selection
 from recalld.domain.results import ContextBlock
+from recalld.domain.why_not import WhyNot
 from recalld.ports.bundle import PrimaryPorts
 from recalld.rules.search_request import SearchOptions, parse_query
 from recalld.usecases.context import assemble as assembling
@@ -16,6 +17,7 @@ from recalld.usecases.find.find import find
 from recalld.usecases.find.present import present, widened
 from recalld.usecases.find.search import search
 from recalld.usecases.find.session_expansion import expand_with_session
+from recalld.usecases.find.why_not import why_not
 
 from . import request
 from .operations import Operations
@@ -136,6 +138,16 @@ class RecallOperations(Operations):
         answer = await search(replace(wide, text=text), self.caller, self._ports, deadline_s=left_s)
         answer = await self._present(answer, parsed, selection, end)
         return replace(answer, degraded=tuple(sorted({*answer.degraded, *missing}))) if missing else answer
+
+    async def why_not(self, uri: str, query: str, **options: Unpack[SearchOptions]) -> WhyNot:
+        """Return why an entry is not among the hits of ``find`` with the same ``options``.
+
+        The answer has the gates it passes, up to the first closed one, its places by words, by meaning and in all, and the
+        nearest change that opens the gate. Of an entry that does not exist, or that the caller may not see, it says what
+        ``stat`` says. Raises as ``find`` does.
+        """
+        parsed = self._parse(query, **options)
+        return await why_not(parsed, self._uri(uri), self.caller, self._ports, deadline_s=self._recall_s())
 
     async def assemble(
         self,

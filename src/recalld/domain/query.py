@@ -167,7 +167,7 @@ class Cut:
 @dataclass(frozen=True, slots=True)
 class Trajectory:
     """How an answer was found. ``rounds``: of the descent; ``taken``: the hits; ``cut``: the best entries that are no hits;
-    ``confidence``: the best score of any entry, hit or not (0 without one)."""
+    ``confidence``: the chance that what is stored answers the query."""
 
     rounds: tuple[tuple[Directory, ...], ...] = ()
     taken: tuple[Taken, ...] = ()

@@ -75,7 +75,7 @@ def placed(features: tuple[Feature, ...], score: float) -> tuple[Feature, ...]:
     missing = score - sum(one.share for one in features)
     if not features or abs(missing) < SHARE_MIN:
         return features
-    return (*features, Feature(PLACE, score, missing, "the score of the place that it takes"))
+    return (*features, Feature(PLACE, score, missing, "its place among the hits"))
 
 
 def reranked(features: tuple[Feature, ...], relevance: float) -> tuple[Feature, ...]:

@@ -451,3 +451,36 @@ def test_an_import_says_what_it_will_cost_before_it_is_sent(
     ran = run("add", str(tmp_path))
     assert "of a day's budget" in ran.err
     assert "adding" in ran.out
+
+
+def test_explain_draws_the_shares_of_a_score_and_what_was_cut(wire: Wire, run: Callable[..., Ran]) -> None:
+    hit = {"context_type": "resource", "uri": "viking://a.md", "level": 2, "score": 0.5, "abstract": "", "tags": []}
+    features = [
+        {"name": "words", "raw": 3.0, "share": 0.3, "note": "BM25: 1 of 2 terms (cat)"},
+        {"name": "prior", "raw": 0.2, "share": 0.2, "note": ""},
+    ]
+    trajectory = {
+        "stages": [{"name": "plan", "ms": 1.5, "note": "2 terms"}],
+        "rounds": [],
+        "taken": [{"uri": "viking://a.md", "by": ["words"]}],
+        "cut": [{"uri": "viking://b.md", "score": 0.05, "rule": "threshold"}],
+        "degraded": [],
+        "confidence": 0.5,
+    }
+    provenance = [{"uri": "viking://a.md", "sources": [], "features": features}]
+    found = {"memories": [], "resources": [hit], "skills": [], "total": 1}
+    wire.ok("POST /api/v1/search/find", found | {"provenance": provenance, "trajectory": trajectory})
+    lines = run("find", "cat", "--explain").out.splitlines()
+    assert wire.last.body["include_provenance"] is True
+    assert "   " + "w" * 12 + "p" * 8 in lines
+    assert any("+0.300" in line and "words" in line for line in lines)
+    assert lines[-1].split() == ["0.050", "viking://b.md", "threshold"]
+
+
+def test_why_not_names_the_flag_that_opens_the_gate(wire: Wire, run: Callable[..., Ran]) -> None:
+    gates = [{"name": "limit", "open": False, "detail": "it is hit 14, the limit is 10"}]
+    nearest = {"parameter": "limit", "value": 14, "text": "raise limit to 14"}
+    wire.ok("POST /api/v1/search/why-not", {"uri": "viking://a.md", "found": False, "gates": gates, "nearest": nearest})
+    shown = run("why-not", "viking://a.md", "cat", "-n", "10").out
+    assert "closed limit" in shown
+    assert shown.splitlines()[-1] == "--limit 14"

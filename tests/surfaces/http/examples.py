@@ -64,6 +64,9 @@ EXAMPLES: dict[str, Request | list[Request]] = {
         {"json": {"uri": uri, "pattern": ".*zanzibar.*"}}
         for uri in (PRIVATE, FILE, SESSION, "viking://user", "viking://")
     ],
+    f"POST {API}/search/why-not": [
+        {"json": {"query": WORDS, "uri": uri, "score_threshold": 0}} for uri in (PRIVATE, FILE)
+    ],
     f"POST {API}/search/glob": [
         {"json": {"pattern": "**", "uri": uri, "node_limit": 10_000}} for uri in (PRIVATE, "viking://user", "viking://")
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from recalld.app.housekeeping import HealthSnapshot, ModelHealth
 from recalld.domain.caller import Caller
@@ -26,6 +26,7 @@ from recalld.domain.results import (
     Written,
 )
 from recalld.domain.uri import Uri
+from recalld.domain.why_not import Change, Gate, Ranks, WhyNot
 from recalld.infra.watchdog import BOUNDS_S, LoopLag
 from recalld.ports.maintenance import FileSizes, Usage
 from recalld.rules.search_request import SearchOptions
@@ -226,6 +227,12 @@ class FakeWorkspace(Fake):
             Hit(Uri.parse("viking://resources/docs/.abstract.md"), ContextType.RESOURCE, 0, float("nan"), "Docs"),
         )
         return Answer(hits, self.state.degraded, weaker=2, trajectory=Trajectory() if explain else None)
+
+    @recorded
+    async def why_not(self, uri: str, query: str, **options: Unpack[SearchOptions]) -> WhyNot:
+        gate = Gate("limit", False, "it is hit 14, the limit is 10")
+        ranks = Ranks(3, {"static": 9}, 14, 40, 0.3)
+        return WhyNot(self._uri(uri), False, (gate,), ranks, Change("limit", 14, "raise limit to 14"))
 
     @recorded
     async def search(

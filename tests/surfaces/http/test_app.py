@@ -68,6 +68,7 @@ GOOD: dict[str, tuple[dict[str, str], dict[str, Any] | None]] = {
     "search.recall": ({}, {"query": "x"}),
     "search.grep": ({}, {"uri": "viking://resources", "pattern": "h"}),
     "search.glob": ({}, {"pattern": "**"}),
+    "search.why_not": ({}, {"query": "x", "uri": FILE}),
     "sessions.append": ({}, {"role": "user", "content": "x"}),
     "sessions.append_batch": ({}, {"messages": [{"role": "user", "content": "x"}]}),
 }

@@ -69,6 +69,20 @@ async def test_reasons_come_with_provenance_alone(http: httpx.AsyncClient) -> No
     assert [set(one) for one in result["provenance"]] == [{"uri", "sources", "features"}] * result["total"]
 
 
+async def test_why_not_lists_gates_places_and_the_nearest_change(http: httpx.AsyncClient, engine: FakeEngine) -> None:
+    body = {"query": "tea", "uri": "viking://resources/a.md", "limit": 10, "score_threshold": 0.2}
+    result = (await http.post(f"{AT}/why-not", json=body)).json()["result"]
+    assert result == {
+        "uri": "viking://resources/a.md",
+        "found": False,
+        "gates": [{"name": "limit", "open": False, "detail": "it is hit 14, the limit is 10"}],
+        "score": 0.3,
+        "ranks": {"words": 3, "meaning": {"static": 9}, "fused": 14, "entries": 40},
+        "nearest": {"parameter": "limit", "value": 14, "text": "raise limit to 14"},
+    }
+    assert options_of(engine, "why_not")["options"]["score_threshold"] == 0.2
+
+
 async def test_degraded_parts_are_named_in_a_header(http: httpx.AsyncClient, engine: FakeEngine) -> None:
     engine.state.degraded = ("embed", "rerank")
     for path, body in (("find", {}), ("search", {}), ("search", {"mode": "context"}), ("recall", {})):

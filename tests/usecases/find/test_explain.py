@@ -101,11 +101,11 @@ async def test_a_message_that_a_memory_quotes_is_cut_as_a_duplicate(harness: Sea
     assert ("m1.md", "duplicate") in [(cut.uri.name, cut.rule) for cut in answer.trajectory.cut]
 
 
-async def test_the_confidence_is_the_best_score_even_if_nothing_is_a_hit(harness: SearchHarness) -> None:
-    best = (await harness.ask(QUESTION)).hits[0].score
+async def test_the_confidence_is_the_chance_of_an_answer_even_if_nothing_is_a_hit(harness: SearchHarness) -> None:
+    chance = (await harness.ask(QUESTION)).answer_chance
     answer = await harness.ask(QUESTION, score_min=0.999, explain=True)
     assert answer.trajectory is not None
-    assert (answer.hits, answer.trajectory.confidence) == ((), best)
+    assert (answer.hits, answer.trajectory.confidence) == ((), chance)
 
 
 def test_hits_that_are_folded_or_fall_behind_a_gap_are_cut_by_that_rule() -> None:

@@ -9,6 +9,7 @@ import typer
 from recalld.domain.errors import Invalid, RecalldError
 from recalld.surfaces.client import legible
 
+from .explain import show_explained
 from .hits import EMPTY, show_hits
 from .options import Call, with_client
 from .render import note, show_entries, show_facts, style
@@ -177,6 +178,9 @@ def find(
     provenance: Annotated[bool, typer.Option("--provenance", "-p", help="Show the sources of each hit.")] = False,
     long: Annotated[bool, typer.Option("--long", "-l", help="Show the abstract of each hit too.")] = False,
     everything: EverythingOption = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Draw the shares of each score, and what was cut.")
+    ] = False,
 ) -> None:
     """Recall what matches a question, best first."""
     if not query.strip():
@@ -194,10 +198,10 @@ def find(
         since=after,
         until=before,
         session_id=session_id,
-        provenance=provenance,
         passages=True,
         fold=not (everything or call.as_json),
         gap=not (everything or call.as_json),
+        provenance=provenance or explain,
     )
     if not reply.result.get("total"):  # below an address that does not exist there is nothing: an error, not an answer
         for one in uri or ():
@@ -207,7 +211,11 @@ def find(
         return
     call.answer(
         reply.result,
-        lambda _: show_hits(reply.result, reply.degraded, reply.server_s, long=long),
+        lambda _: (
+            show_explained(reply.result, reply.degraded)
+            if explain
+            else show_hits(reply.result, reply.degraded, reply.server_s, long=long)
+        ),
         degraded=list(reply.degraded),
     )
 

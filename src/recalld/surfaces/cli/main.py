@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "agent": "agent",
     "add": "add",
     "find": "browse",
+    "why-not": "why_not",
     "ls": "browse",
     "tree": "browse",
     "stat": "browse",

@@ -202,6 +202,25 @@ class Client(Transport):
         }
         return self.post("/search/search" if session_id else "/search/find", body, safe=True)
 
+    def why_not(
+        self,
+        uri: str,
+        query: str,
+        *,
+        target_uri: str | Sequence[str] = "",
+        limit: int = 10,
+        score_threshold: float | None = None,
+    ) -> Reply:
+        """Say why an entry is not among the hits of a find."""
+        body = {
+            "uri": uri,
+            "query": query,
+            "target_uri": target_uri if isinstance(target_uri, str) else list(target_uri),
+            "limit": limit,
+            "score_threshold": score_threshold,
+        }
+        return self.post("/search/why-not", body, safe=True)
+
     @property
     def sessions(self) -> Sessions:
         """Conversations and the memories extracted from them."""

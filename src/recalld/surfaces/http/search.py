@@ -24,6 +24,8 @@ from recalld.surfaces.http.models.search import (
     GrepResult,
     RecallBody,
     SearchBody,
+    WhyNotBody,
+    WhyNotResult,
 )
 from recalld.surfaces.http.request import ApiRequest
 
@@ -105,6 +107,12 @@ async def search(request: ApiRequest, body: SearchBody) -> dict[str, Any]:
     request.ignored(found.ignored)
     selection = Selection(body.include_passage, body.fold, body.gap)
     return serializers.answer(found, selection)
+
+
+async def why_not(request: ApiRequest, body: WhyNotBody) -> dict[str, Any]:
+    """Return at which gate of a find an entry falls, and the nearest change that opens it."""
+    _check_find(body)
+    return serializers.why_not(await request.workspace.why_not(body.uri, body.query, **_find_options(body)))
 
 
 async def recall(request: ApiRequest, body: RecallBody) -> dict[str, Any]:
@@ -235,6 +243,7 @@ ENDPOINTS = (
         Deadline.RECALL,
         deprecated=True,
     ),
+    Endpoint("POST", f"{_AT}/why-not", why_not, WhyNotResult, "Say why an entry is no hit", Deadline.RECALL),
     Endpoint("POST", f"{_AT}/grep", grep, GrepResult, "Search lines"),
     Endpoint("POST", f"{_AT}/glob", glob, GlobResult, "Search paths"),
 )

@@ -12,6 +12,7 @@ from recalld.domain.node import ContextType, Entry, Node
 from recalld.domain.query import Answer, Hit, Passage, Selection, Trajectory
 from recalld.domain.results import ContextBlock, GrepReport, VectorCount, Written
 from recalld.domain.uri import Uri
+from recalld.domain.why_not import WhyNot
 from recalld.rules.address import context_type
 from recalld.rules.openviking_json import iso
 from recalld.rules.redact import redacted
@@ -154,6 +155,20 @@ def _trajectory(found: Answer, by: Trajectory) -> dict[str, Any]:
         "cut": [{"uri": str(one.uri), "score": one.score, "rule": one.rule} for one in by.cut],
         "degraded": list(found.degraded),
         "confidence": by.confidence,
+    }
+
+
+def why_not(found: WhyNot) -> dict[str, Any]:
+    """The gates of a search for one entry."""
+    ranks, nearest = found.ranks, found.nearest
+    return {
+        "uri": str(found.uri),
+        "found": found.found,
+        "gates": [{"name": gate.name, "open": gate.open, "detail": gate.detail} for gate in found.gates],
+        "score": ranks and ranks.score,
+        "ranks": ranks
+        and {"words": ranks.words, "meaning": dict(ranks.meaning), "fused": ranks.fused, "entries": ranks.entries},
+        "nearest": nearest and {"parameter": nearest.parameter or None, "value": nearest.value, "text": nearest.text},
     }
 
 

@@ -11,6 +11,7 @@ from recalld.domain.query import Answer, Cut, Hit, Query, Taken, Trajectory
 from recalld.ports.index import CandidateRows, Ids, SearchView
 from recalld.rules.calibration import scores
 from recalld.rules.rank import Evidence, Ranked, best_per_entry
+from recalld.rules.rank_features import RowFeatures
 from recalld.rules.score_shares import MEANING, PHRASE, WORDS, features_of, parts_of
 
 from .hits import shown
@@ -20,15 +21,17 @@ CUTS_MAX = 10
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """What a search ranked, and how. ``terms``: the query's; ``cut``: the threshold."""
+    """What a search ranked, and how. ``terms``: the query's; ``cut``: the threshold; ``degraded``: late or failed parts."""
 
     query: Query
     terms: tuple[str, ...]
     view: SearchView
     rows: CandidateRows
+    features: RowFeatures
     evidence: Evidence
     ranked: Ranked
     cut: float
+    degraded: frozenset[str]
 
 
 async def explain(answer: Answer, ranking: Ranking) -> Answer:
@@ -44,8 +47,8 @@ async def explain(answer: Answer, ranking: Ranking) -> Answer:
         ways = [part.name for part in parts if part.value > 0 and part.name.startswith((WORDS, MEANING, PHRASE))]
         taken.append(Taken(hit.uri, tuple(ways)))
     cut = await _cut(order, best, answer.hits, ranking)
-    confidence = float(scores(ranked, order[:1])[0]) if len(order) else 0.0
-    return replace(answer, hits=tuple(hits), trajectory=Trajectory((), tuple(taken), cut, confidence))
+    trajectory = Trajectory((), tuple(taken), cut, answer.answer_chance)
+    return replace(answer, hits=tuple(hits), trajectory=trajectory)
 
 
 def reordered(answer: Answer, order: tuple[Hit, ...], limit: int) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Busy, Corrupt, Upstream
@@ -15,7 +16,6 @@ from recalld.rules.filters import check_heeded
 from recalld.rules.kept_places import keep_places
 from recalld.rules.query_signals import rows_with, rows_within, with_signals
 from recalld.rules.rank import Ranked, best_per_entry, rank
-from recalld.rules.rank_features import RowFeatures
 from recalld.rules.ranking_params import CUT, DEFAULT
 
 from .explain import Ranking, explain
@@ -67,13 +67,39 @@ async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, d
         stages.append(Stage(name, (now - since) * 1000, note))
         since = now
 
-    planned = plan(query, clock.now())
+    found = await rank_candidates(query, caller, ports, stage, search_end=search_end, rank_end=rank_end)
+    if found is None:
+        return Answer((), catalog_missing(ports), tuple(stages), query.ignored)
+    best = _best(found)
+    stage("rank", f"{len(best.rows)} entries above {found.cut:g}")
+    hits, unread = await _load(best, query, found.view, found.rows, found.ranked, ports, end - reserve_s / 4)
+    stage("load", f"{len(hits)} hits")
+    terms = information(found.terms, found.evidence.idf.tolist())
+    chance = answer_chance(found.ranked)
+    answer = Answer(
+        hits, tuple(sorted({*found.degraded, *unread})), tuple(stages), query.ignored, terms,
+        answer_chance=chance, answerable=chance >= ANSWERABLE_MIN,
+    )  # fmt: skip
+    return await explain(answer, found) if query.explain else answer
+
+
+async def rank_candidates(
+    query: Query,
+    caller: Caller,
+    ports: Ports,
+    stage: Callable[[str, str], None],
+    *,
+    search_end: float,
+    rank_end: float,
+) -> Ranking | None:
+    """Return the ranked candidates, None if nothing is in scope. ``stage``: called with name and note when one ends."""
+    planned = plan(query, ports.clock.now())
     linger_s = ports.linger_s(planned.text)
     async with embedding_query(planned.text, ports, end=search_end) as embedding:
         view = await ports.index.open(caller, query, linger_s=linger_s)
         stage("plan", f"{planned.note}, {view.size} chunks in scope")
         if not view.size or query.limit < 1:
-            return Answer((), catalog_missing(ports), tuple(stages), query.ignored)
+            return None
         recall = Recall(planned, view, ports)
         table, evidence = await recall.run(embedding, linger_s=linger_s, end=search_end, join_end=rank_end)
     stage("recall", f"{len(evidence.row)} postings, {sum(one.vector_count for one in evidence.similarities)} vectors")
@@ -82,27 +108,16 @@ async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, d
     excluded, in_time = rows_with(planned.excluded, planned.terms, evidence), rows_within(planned.spans, table.rows.at)
     ranked = with_signals(ranked, table.quoted, excluded, in_time)
     cut = CUT if query.score_min is None else query.score_min
-    best = _best(query, table.rows, ranked, features, cut)
-    stage("rank", f"{len(best.rows)} entries above {cut:g}")
-    hits, unread = await _load(best, query, view, table.rows, ranked, ports, end - reserve_s / 4)
-    stage("load", f"{len(hits)} hits")
-    terms = information(planned.terms, evidence.idf.tolist())
-    chance = answer_chance(ranked)
-    answer = Answer(
-        hits, tuple(sorted({*recall.degraded, *unread})), tuple(stages), query.ignored, terms,
-        answer_chance=chance, answerable=chance >= ANSWERABLE_MIN,
-    )  # fmt: skip
-    if not query.explain:
-        return answer
-    return await explain(answer, Ranking(query, planned.terms, view, table.rows, evidence, ranked, cut))
+    return Ranking(query, planned.terms, view, table.rows, features, evidence, ranked, cut, frozenset(recall.degraded))
 
 
-def _best(query: Query, rows: CandidateRows, ranked: Ranked, features: RowFeatures, cut: float) -> Best:
+def _best(found: Ranking) -> Best:
     """Return the best row of each entry, with reserved places. A place keeps its score whatever entry takes it."""
-    best = best_per_entry(rows.entry, ranked.total, query.limit + query.extra + EXTRA_HITS)
+    query, entry, ranked = found.query, found.rows.entry, found.ranked
+    best = best_per_entry(entry, ranked.total, query.limit + query.extra + EXTRA_HITS)
     score = scores(ranked, best)
-    best = keep_places(query.text, best, rows.entry, rows, features, ranked.total, query.limit)
-    return Best(best[score > cut], score[score > cut])
+    best = keep_places(query.text, best, entry, found.rows, found.features, ranked.total, query.limit)
+    return Best(best[score > found.cut], score[score > found.cut])
 
 
 async def _load(

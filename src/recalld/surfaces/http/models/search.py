@@ -230,7 +230,7 @@ class CutResult(Model):
 
 
 class TrajectoryResult(Model):
-    """How an answer was found. ``confidence``: the best score of any entry, hit or not."""
+    """How an answer was found. ``confidence``: the chance that what is stored answers the query."""
 
     stages: list[StageResult]
     rounds: list[list[DirectoryResult]]
@@ -251,6 +251,49 @@ class FindResult(Model):
     provenance: list[Provenance] | None = None
     weaker: int | None = None
     trajectory: TrajectoryResult | None = None
+
+
+class WhyNotBody(FindBody):
+    """The body of a find, and the address of an entry that was expected among its hits."""
+
+    uri: str
+
+
+class GateResult(Model):
+    """A condition that a hit meets."""
+
+    name: str
+    open: bool
+    detail: str
+
+
+class RanksResult(Model):
+    """Places among the ``entries`` compared, from 1; ``meaning`` by model."""
+
+    words: int
+    meaning: dict[str, int]
+    fused: int
+    entries: int
+
+
+class NearestResult(Model):
+    """The nearest change that opens the gate. ``parameter``: a field of the body, with its new value (null: leave it out);
+    null if it is no field."""
+
+    parameter: str | None = None
+    value: float | str | None = None
+    text: str
+
+
+class WhyNotResult(Model):
+    """The gates up to the first closed one. ``found``: it is a hit."""
+
+    uri: str
+    found: bool
+    gates: list[GateResult]
+    score: float | None = None
+    ranks: RanksResult | None = None
+    nearest: NearestResult | None = None
 
 
 class BlockEntry(Model):
