@@ -103,7 +103,9 @@ def test_an_empty_directory_says_so() -> None:
 
 def test_parts_of_a_document_are_listed_without_the_headings_they_share() -> None:
     parts = [
-        Listed("01_filter.txt", False, f"Reference › Methods › filter(): {'Returns more of the matching objects ' * 6}."),
+        Listed(
+            "01_filter.txt", False, f"Reference › Methods › filter(): {'Returns more of the matching objects ' * 6}."
+        ),
         Listed("02_exclude.txt", False, "Reference › Methods › exclude(): Returns the others."),
         Listed("03_q.txt", False, "Reference › Conditions: A condition."),
     ]

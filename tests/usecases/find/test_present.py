@@ -143,3 +143,26 @@ async def test_a_search_with_a_session_marks_the_questions_own_words(harness: Ha
     passage = answer.hits[0].passage
     assert passage is not None
     assert [passage.text[a:b] for a, b in passage.marks] == ["quorum"]
+
+
+async def test_texts_of_chunks_that_are_gone_or_too_large_are_left_out(harness: Harness) -> None:
+    await harness.write("viking://resources/guide.md", GUIDE)
+    await harness.write("viking://resources/long.md", "The quorum decides.\n" * (INLINE_BYTES_MAX // 10))
+    await harness.settle()
+    chunks = {hit.uri.name: hit.chunk for hit in (await find(harness, "quorum")).hits}
+    tenant = harness.ports.ledger.tenant(Caller())
+    found = await tenant.chunk_texts([*chunks.values(), 999_999], bytes_max=0)
+    assert set(found) == {chunks["guide.md"]}
+    assert set(await tenant.chunk_texts(list(chunks.values()), bytes_max=10_000_000)) == set(chunks.values())
+
+
+async def test_a_directorys_abstract_gives_way_to_its_file(harness: Harness) -> None:
+    names = (("docs/.abstract.md", 0, 0.6), ("docs/a.md", 2, 0.58), ("other/.overview.md", 1, 0.5))
+    found = Answer(
+        tuple(
+            Hit(Uri.parse(f"viking://resources/{n}"), ContextType.RESOURCE, level, score, "")
+            for n, level, score in names
+        )
+    )
+    answer = await presenting.present(found, Query("x"), Selection(fold=True), Caller(), harness.ports, deadline_s=1.0)
+    assert [hit.uri.parts[-2:] for hit in answer.hits] == [("docs", "a.md"), ("other", ".overview.md")]
