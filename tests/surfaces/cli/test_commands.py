@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from recalld.surfaces.cli.explain import segments
 from recalld.surfaces.cli.main import main
 from tests.surfaces.recording_server import Canned, Wire, serving
 
@@ -475,6 +476,11 @@ def test_explain_draws_the_shares_of_a_score_and_what_was_cut(wire: Wire, run: C
     assert "   " + "w" * 12 + "p" * 8 in lines
     assert any("+0.300" in line and "words" in line for line in lines)
     assert lines[-1].split() == ["0.050", "viking://b.md", "threshold"]
+
+
+def test_a_bar_is_as_long_as_the_score_whatever_lowers_it() -> None:
+    features = [{"name": "words", "share": 0.6}, {"name": "prior", "share": 0.2}, {"name": "place", "share": -0.4}]
+    assert list(segments(features, 40)) == [("words", 12), ("prior", 4)]
 
 
 def test_why_not_names_the_flag_that_opens_the_gate(wire: Wire, run: Callable[..., Ran]) -> None:

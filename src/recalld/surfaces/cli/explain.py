@@ -34,7 +34,7 @@ def show_explained(result: Mapping[str, Any], degraded: Sequence[str]) -> None:
         print(style(f"{place:>2} {hit['score']:.3f}", "bold", "green"), style(uri, "bold") + style(by, "dim"))
         print("   " + _bar(parts))
         for one in parts:
-            echo(f"     {one['share']:+.3f}  {one['name']:<16} {one['note']}", _colour(one["name"]))
+            echo(f"     {one['share']:+.3f}  {one['name']:<16} {one['raw']:>7.2f}  {one['note']}", _colour(one["name"]))
     if cuts := trajectory.get("cut"):
         echo("- " * (BAR_COLUMNS // 2) + "cut", "dim")
         for cut in cuts:
@@ -44,11 +44,13 @@ def show_explained(result: Mapping[str, Any], degraded: Sequence[str]) -> None:
 
 
 def segments(features: Sequence[Mapping[str, Any]], columns: int) -> Iterator[tuple[str, int]]:
-    """Yield name and width of each positive share. Widths are rounded so that the sum is that of the whole."""
+    """Yield name and width of each positive share. The widths add up to that of the score: negative shares shorten the others."""
+    positive = sum(max(float(one["share"]), 0.0) for one in features)
+    scale = columns * max(sum(float(one["share"]) for one in features), 0.0) / max(positive, 1e-9)
     done, drawn = 0.0, 0
     for one in features:
         done += max(float(one["share"]), 0.0)
-        until = round(done * columns)
+        until = round(done * scale)
         if until > drawn:
             yield str(one["name"]), until - drawn
         drawn = until
