@@ -146,3 +146,22 @@ async def test_a_quoted_phrase_of_another_partition_is_never_found(harness: Sear
     harness.append("bob", "green boats")
     harness.append("ana", "green cars", "red boats")
     assert await quoted(harness, "green boats", "green boats") == [[]]
+
+
+@pytest.mark.parametrize("text", ["melanei", "melan", "melaani", "melaxi"])
+async def test_a_misspelt_word_finds_the_word_with_half_its_weight(harness: SearchHarness, text: str) -> None:
+    ids = harness.append("ana", "melani melani", "caroline")
+    assert postings(await harness.matches(text)) == {ids[0]: 1.0}
+
+
+@pytest.mark.parametrize("text", ["carolinx nowhere", "melna", "mxlani", "mel"])
+async def test_other_words_find_none(harness: SearchHarness, text: str) -> None:
+    harness.append("ana", "melani nothing", "caroline carolinx")
+    found = postings(await harness.matches(text))
+    assert len(found) == (text == "carolinx nowhere")
+
+
+async def test_words_of_another_partition_correct_nothing(harness: SearchHarness) -> None:
+    harness.append("bob", "melani")
+    harness.append("ana", "caroline")
+    assert postings(await harness.matches("melanei")) == {}

@@ -133,7 +133,8 @@ class SearchView(Protocol):
         self, terms: tuple[str, ...], phrase: tuple[str, ...], quoted: tuple[tuple[str, ...], ...] = ()
     ) -> LexicalMatches:
         """Match the terms of ``rules/tokens``. ``phrase``: the query's terms in order, () = no phrase search; ``quoted``:
-        further sequences of terms. The chunks that contain one are candidates.
+        further sequences of terms. The chunks that contain one are candidates. A term that its partitions do not contain may
+        match similar ones (``rules/spelling``), with half their count.
 
         A term in more than 5% of the scope's chunks selects no candidates; it only scores those of other terms. If all
         terms are that common, the two rarest select.

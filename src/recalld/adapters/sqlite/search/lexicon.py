@@ -16,6 +16,7 @@ from recalld.adapters.sqlite.database.sql import fetch_one
 from recalld.ports.index import Ids, LexicalMatches, Scores
 from recalld.rules.partition_terms import qualified_term
 
+from .misspelt import joined, similar_terms
 from .partition_index import PartitionIndex
 from .posting_delta import NO_COUNTS, NO_IDS, Extent, PostingDelta, extents_of, is_prefix_term
 from .posting_list import EMPTY, PostingCache, PostingList
@@ -108,6 +109,12 @@ class Lexicon:
         extents = extents_of(c, scope.partition_ids)
         narrow = [NARROW * len(i) <= len(p.live_ids) for p, i in zip(scope.partitions, scope.ids, strict=True)]
         per_partition = self._postings(c, scope.partition_ids, extents, narrow, terms)
+        similar = similar_terms(c, scope.partition_ids, extents, terms, per_partition)
+        for k, words in similar.items():
+            for own, lists in zip(
+                per_partition, self._postings(c, scope.partition_ids, extents, narrow, words), strict=True
+            ):
+                own[k] = joined(lists)
         found = [
             self._match_partition(c, partition, inside, extent, postings, terms, phrases)
             for partition, inside, extent, postings in zip(
