@@ -94,6 +94,9 @@ def days(text: str, now: datetime = NOW) -> list[str]:
         ("on May 8", "2026-05-08"),
         ("on December 8", "2025-12-08"),
         ("5月8日", "2026-05-08"),
+        ("IN MAY 2023", "2023-05-01/2023-05-31"),
+        ("in may 2023", "2023-05-01/2023-05-31"),
+        ("Vor Zwei Wochen", "2026-11-08/2026-11-15"),
         ("in May 2023", "2023-05-01/2023-05-31"),
         ("mayo de 2023", "2023-05-01/2023-05-31"),
         ("2024年2月", "2024-02-01/2024-02-29"),
@@ -109,7 +112,7 @@ def test_an_expression_names_a_span(text: str, span: str) -> None:
     "text",
     [
         "may I use the last name", "in march order", "the hours of one day", "was steht hier", "the second may fail",
-        "port 2023", "error 2024 in line 3", "RFC 2023-99", "chapter 3 may help", "每天的天气",
+        "port 2023", "error 2024 in line 3", "RFC 2023-99", "chapter 3 may help", "the last may fail", "每天的天气",
         "week days", "a year in the life", "next week", "a weekly report",
     ],
 )  # fmt: skip
@@ -152,7 +155,7 @@ _PARTS = [
 def test_any_text_at_any_time_has_few_spans_of_its_own_words(text: str, now: datetime) -> None:
     spans = time_spans(text, now)
     assert len(spans) <= SPANS_MAX
-    assert all(span.words in text and span.since < span.until for span in spans)
+    assert all((span.words in text or span.words in text.lower()) and span.since < span.until for span in spans)
 
 
 @pytest.mark.parametrize("part", ["last ", "1 ", "one ", "2023-", "May ", "三", "上上", " "])

@@ -47,27 +47,30 @@ class TimeSpan:
 def time_spans(text: str, now: datetime) -> tuple[TimeSpan, ...]:
     """Return up to four spans that the query's start names, in order. ``now``: when it is asked; with an offset.
 
-    A month without a year is the latest that has begun, a weekday the latest before today.
+    A month without a year is the latest that has begun, a weekday the latest before today. In lower case, "may" and "march" are
+    months only with a year.
     """
     text = text[:CHARS_READ].replace("\u2019", "'")
     low = text.lower()
+    if len(low) != len(text):
+        text = low  # offsets are the same in both
     if _TRIGGERS.isdisjoint(_WORD.findall(low)) and _NUMERIC.search(low) is None:
         return ()
     found: dict[int, TimeSpan] = {}
     free = bytearray(b"\1") * (len(text) + 1)
     for pattern, bounds in _RULES:
-        for match in pattern.finditer(text):
+        for match in pattern.finditer(low):
             start, end = match.span()
-            if not all(free[start:end]):
-                continue  # part of a longer expression
+            words = text[start:end]
+            if not all(free[start:end]) or (_VERB.search(words) and _YEAR.search(words) is None):
+                continue  # part of a longer expression, or a verb
             try:
                 span = bounds(match, now)
             except (ValueError, OverflowError):  # no such day
                 continue
-            if span is not None:
-                free[start:end] = bytes(end - start)
-                since, until = span[0] - MARGIN, span[1] + MARGIN
-                found[start] = TimeSpan(match[0].strip(), since.timestamp(), until.timestamp())
+            free[start:end] = bytes(end - start)
+            since, until = span[0] - MARGIN, span[1] + MARGIN
+            found[start] = TimeSpan(words, since.timestamp(), until.timestamp())
     return tuple(found[start] for start in sorted(found))[:SPANS_MAX]
 
 
@@ -121,15 +124,12 @@ def _past(number: str, unit: str, now: datetime) -> Bounds:
     return now - timedelta(days=_DAYS[_unit(unit)] * _number(number)), now
 
 
-def _month_day(month: str, day: str | None, year: str | None, now: datetime) -> Bounds | None:
-    if not year and month in ("may", "march", "mar"):
-        return None  # a verb, unless capitalised
-    number = MONTHS[month.lower()]
+def _month_day(month: str, day: str | None, year: str | None, now: datetime) -> Bounds:
+    number = MONTHS[month]
     return _date(now, int(year), number, int(day or 0)) if year else _latest(now, number, int(day or 0))
 
 
 def _last(word: str, now: datetime) -> Bounds:
-    word = word.lower()
     if word in UNITS:
         return _calendar(UNITS[word], now, 1)
     if word in WEEKDAYS:
@@ -143,10 +143,12 @@ def _any(words: Iterable[str]) -> str:
 
 
 def _spaced(pattern: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w-])(?:{pattern})(?![\w-])", re.IGNORECASE)
+    return re.compile(rf"(?<![\w-])(?:{pattern})(?![\w-])")
 
 
 _WORD = re.compile(r"[^\W\d_]+")
+_VERB = re.compile(r"\b(?:may|march|mar)\b")
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _NUMERIC = re.compile(r"(?:19|20)\d\d|[年月天日週周]|星期|礼拜|禮拜|おと")
 _TRIGGERS = frozenset(
     (*UNITS, *MONTHS, *WEEKDAYS, "today", "tonight", "heute", "aujourd", "hoy", "yesterday", "night", "gestern")
@@ -157,7 +159,7 @@ _N, _CN = rf"(\d{{1,3}}|{_any(NUMBERS)[1:-1]})", rf"(\d{{1,3}}|{_any(CJK_NUMBERS
 _U, _CU, _M = _any(UNITS), _any(CJK_UNITS), _any(MONTHS)
 _PERIOD = _any((*UNITS, *MONTHS, *WEEKDAYS))
 _OF = r"(?:,|\s+(?:of|de|del))?\s+"
-Rule = tuple[re.Pattern[str], Callable[[re.Match[str], datetime], Bounds | None]]
+Rule = tuple[re.Pattern[str], Callable[[re.Match[str], datetime], Bounds]]
 # In this order: an expression that contains another one comes before it.
 _RULES: tuple[Rule, ...] = (
     (re.compile(rf"(?<!\d){_Y}[-/.](\d\d?)(?:[-/.](\d\d?))?(?![\d])"),
@@ -170,19 +172,19 @@ _RULES: tuple[Rule, ...] = (
      lambda m, now: _date(now, int(m[1]), int(m[2] or 0), int(m[3] or 0))),
     (re.compile(r"(今年|去年|昨年|前年)の?(\d\d?)月"), lambda m, now: _date(now, now.year - CJK_FIXED[m[1]][1], int(m[2]))),
     (re.compile(r"(?<!\d)(\d\d?)月(\d\d?)[日号號]"), lambda m, now: _latest(now, int(m[1]), int(m[2]))),
-    (_spaced(rf"(?:vor|il y a|hace)\s+{_N}\s+{_U}"), lambda m, now: _ago(m[1].lower(), m[2].lower(), now)),
-    (_spaced(rf"{_N}\s+{_U}\s+ago"), lambda m, now: _ago(m[1].lower(), m[2].lower(), now)),
+    (_spaced(rf"(?:vor|il y a|hace)\s+{_N}\s+{_U}"), lambda m, now: _ago(m[1], m[2], now)),
+    (_spaced(rf"{_N}\s+{_U}\s+ago"), lambda m, now: _ago(m[1], m[2], now)),
     (re.compile(rf"{_CN}\s?[个個]?{_CU}(?:之|以)?前"), lambda m, now: _ago(m[1], m[2], now)),
     (_spaced(rf"(?:last|past|letzten|vergangenen|derni(?:ers|ères)|últim[oa]s)\s+{_N}\s+{_U}"),
-     lambda m, now: _past(m[1].lower(), m[2].lower(), now)),
-    (_spaced(rf"{_N}\s+derni(?:ers|ères)\s+{_U}"), lambda m, now: _past(m[1].lower(), m[2].lower(), now)),
+     lambda m, now: _past(m[1], m[2], now)),
+    (_spaced(rf"{_N}\s+derni(?:ers|ères)\s+{_U}"), lambda m, now: _past(m[1], m[2], now)),
     (re.compile(rf"(?:最近|过去|過去|近)の?{_CN}\s?[个個]?{_CU}"), lambda m, now: _past(m[1], m[2], now)),
     (_spaced(rf"(?:last|past|(?:letzt|vergangen|vorig)e[nrsm]?|pasad[oa])\s+{_PERIOD}"), lambda m, now: _last(m[1], now)),
     (_spaced(rf"{_PERIOD}\s+(?:derni[eè]re?|passée?|pasad[oa])"), lambda m, now: _last(m[1], now)),
-    (_spaced(rf"(?:this|diese[nrsm]?|cette|ce|est[ae])\s+{_U}"), lambda m, now: _calendar(UNITS[m[1].lower()], now, 0)),
-    (_spaced(_any(FIXED)), lambda m, now: _calendar(FIXED[m[1].lower()][0], now, FIXED[m[1].lower()][1])),
+    (_spaced(rf"(?:this|diese[nrsm]?|cette|ce|est[ae])\s+{_U}"), lambda m, now: _calendar(UNITS[m[1]], now, 0)),
+    (_spaced(_any(FIXED)), lambda m, now: _calendar(FIXED[m[1]][0], now, FIXED[m[1]][1])),
     (re.compile(_any(CJK_FIXED)), lambda m, now: _calendar(CJK_FIXED[m[1]][0], now, CJK_FIXED[m[1]][1])),
     (_spaced(rf"(?:in|im|en|during|since|of|this|diesen)\s+(?:early\s+|late\s+|mid[\s-])?{_M}"),
      lambda m, now: _month_day(m[1], None, None, now)),
-    (_spaced(rf"(?:in|im Jahr|en|during|of|année|año)\s+{_Y}"), lambda m, now: _date(now, int(m[1]))),
+    (_spaced(rf"(?:in|im jahr|en|during|of|année|año)\s+{_Y}"), lambda m, now: _date(now, int(m[1]))),
 )  # fmt: skip
