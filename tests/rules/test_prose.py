@@ -153,7 +153,7 @@ def test_a_format_is_headings_and_prose(
 ) -> None:
     found = list(blocks(text, media))
     assert [(b.text, b.depth) for b in found if b.kind is BlockKind.HEADING] == headings
-    assert [b.text for b in found if b.kind in {BlockKind.TEXT, BlockKind.ITEM}] == prose
+    assert [b.text for b in found if b.kind in {BlockKind.TEXT, BlockKind.ITEM, BlockKind.MEMBER}] == prose
 
 
 @given(TEXT, st.sampled_from(FORMATS))

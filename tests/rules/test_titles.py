@@ -38,6 +38,7 @@ def test_a_file_named_like_every_other_is_titled_by_its_folder() -> None:
     document = Document("text/markdown", "Words.")
     assert title_of("date-picker/docs.md", document) == "date picker"
     assert title_of("date-picker/usage.md", document) == "usage"
+    assert title_of_part("date-picker/docs.md", document, ("API",)) == "date picker › API"
     assert name_in_folder(Uri.parse("viking://resources/README.md")) == "README.md"
     assert name_in_folder(Uri.parse("viking://resources/form/docs.md")) == "form/docs.md"
 

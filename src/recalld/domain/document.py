@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-DERIVATION: Final = 2
+DERIVATION: Final = 3
 """Version of the rules that derive titles, chunks, abstracts and overviews. A store's texts of an earlier one are derived again in
 the background (``usecases/maintenance/rederive``)."""
 EXTRACTIVE: Final = f"extractive@{DERIVATION}"

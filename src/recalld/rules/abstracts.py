@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from recalld.domain.document import Document
@@ -11,10 +10,11 @@ from recalld.domain.policy import ABSTRACT_CHARS_MAX
 from . import media
 from .code_purpose import code_abstract
 from .inline_markup import plain_markdown
-from .lead import GOOD, lead
+from .language import language_of
+from .lead import lead
+from .page import of_page
 from .prose import blocks, is_prose
 from .sentences import SCAN_CHARS_MAX, fit, is_wide
-from .text_blocks import BlockKind
 from .titles import title_of, titled
 
 _SUMMARY_CHARS_MIN: Final = 25
@@ -24,7 +24,7 @@ _SHAPES: Final = {"application/xml": "XML", "text/html": "HTML", "application/pd
 def abstract(name: str, document: Document) -> str:
     """L0 of a document: at most 256 characters of its own words, in its own language, never cut inside a word.
 
-    Order of preference: the author's summary, the lead of the text (``lead.lead``), its headings, the names it defines,
+    Order of preference: the author's summary, its lead with its headings (``page.of_page``), the names it defines,
     what kind of file it is.
     """
     title = title_of(name, document)
@@ -40,12 +40,10 @@ def abstract(name: str, document: Document) -> str:
     if is_prose(summary) or len(summary) >= _SUMMARY_CHARS_MIN or (summary and is_wide(summary)):
         return titled(title, summary)
     found = list(blocks(text, document.media))
-    headings = [b.text for b in found if b.kind is BlockKind.HEADING and b.text != title]
-    if chosen := lead(found, title, chars_left, score_min=GOOD if len(headings) > 1 else 0.0):
-        return titled(title, chosen)
-    if listed := summary or _separated(headings) or lead(found, title, chars_left):
-        return titled(title, listed)
-    return fit(_by_names(name, document), ABSTRACT_CHARS_MAX)
+    if whole := of_page(title, found, language_of(text)):
+        return fit(whole, ABSTRACT_CHARS_MAX)
+    words = summary or lead(found, title, chars_left)
+    return titled(title, words) if words else fit(_by_names(name, document), ABSTRACT_CHARS_MAX)
 
 
 def _is_data(kind: str) -> bool:
@@ -58,7 +56,3 @@ def _by_names(name: str, document: Document) -> str:
     top = [symbol for symbol in document.symbols if "." not in symbol] or list(document.symbols)
     named = document.title if document.title.strip() and not _is_data(document.media) else name
     return named + (f" ({shape})" if shape else "") + (f": {', '.join(top[:40])}" if top else "")
-
-
-def _separated(headings: Sequence[str]) -> str:
-    return "; ".join(dict.fromkeys(h.rstrip(".:：。") for h in headings))

@@ -47,7 +47,7 @@ _RST_PHRASE = re.compile(r"`([^`\n]{1,300})`_{0,2}")
 _RST_TARGET = re.compile(r"^(.{1,400}?)\s*<([^<>\n]{1,400})>$", re.DOTALL)
 _RST_NOTE = re.compile(r"\s?\[(?:#[\w-]*|\d{1,4}|\*)\]_")
 _RST_SUBSTITUTED = re.compile(r"\|([A-Za-z][^|\n]{0,60})\|_{0,2}")
-_RST_REFERENCE = re.compile(r"(?<=[A-Za-z0-9])_{1,2}(?=[\s.,;:)!?'’]|$)")
+_RST_REFERENCE = re.compile(r"(?<=[A-Za-z0-9])_{1,2}(?=[\s.,;:)!?\"'”’]|$)")
 _RST_PREFIXES: Final[Mapping[str, str]] = {"pep": "PEP ", "rfc": "RFC "}
 
 _ADOC_CODE = re.compile(
@@ -208,7 +208,7 @@ def _role(name: str, content: str) -> str:
     if kind in {"ref", "doc", "numref", "any"}:
         path = [part for part in content.strip("/~!").split("/") if part != "index"] or [content]
         return _words(path[-1])
-    content = _RST_PREFIXES.get(kind, "") + content
+    content = _RST_PREFIXES.get(kind, "") + content.removeprefix(".")
     return content.lstrip("!").rsplit(".", 1)[-1] if content.startswith("~") else content.lstrip("!")
 
 

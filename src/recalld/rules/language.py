@@ -28,25 +28,40 @@ _COMMON: Final = {language: frozenset(words.split()) for language, words in _COM
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Our words in one language. ``directories`` and ``files``: one and several; ``more``: with ``{n}``."""
+    """Our words in one language. ``directories`` and ``files``: one and several; ``more``: with ``{n}``; ``also`` and ``topics``:
+    before further headings of a text, and before its own."""
 
     directories: tuple[str, str]
     files: tuple[str, str]
     more: str
     empty: str
+    also: str
+    topics: str
 
 
 WORDS: Final[Mapping[str, Words]] = {
-    "en": Words(("directory", "directories"), ("file", "files"), "{n} more not shown.", "empty"),
-    "de": Words(("Ordner", "Ordner"), ("Datei", "Dateien"), "{n} weitere nicht gezeigt.", "leer"),
-    "es": Words(("carpeta", "carpetas"), ("archivo", "archivos"), "{n} más sin mostrar.", "vacío"),
-    "fr": Words(("dossier", "dossiers"), ("fichier", "fichiers"), "{n} autres non affichés.", "vide"),
-    "pt": Words(("pasta", "pastas"), ("arquivo", "arquivos"), "Mais {n} não mostrados.", "vazio"),
-    "it": Words(("cartella", "cartelle"), ("file", "file"), "Altri {n} non mostrati.", "vuoto"),
-    "ru": Words(("папка", "папки"), ("файл", "файлы"), "Ещё не показано: {n}.", "пусто"),
-    "zh": Words(("个目录", "个目录"), ("个文件", "个文件"), "另有 {n} 项未显示。", "空"),
-    "ja": Words(("フォルダー", "フォルダー"), ("ファイル", "ファイル"), "ほか {n} 件は省略。", "空"),
-    "ko": Words(("폴더", "폴더"), ("파일", "파일"), "{n}개는 표시하지 않음.", "비어 있음"),
+    "en": Words(("directory", "directories"), ("file", "files"), "{n} more not shown.", "empty", "Also: ", "Topics: "),
+    "de": Words(
+        ("Ordner", "Ordner"), ("Datei", "Dateien"), "{n} weitere nicht gezeigt.", "leer", "Außerdem: ", "Themen: "
+    ),
+    "es": Words(
+        ("carpeta", "carpetas"), ("archivo", "archivos"), "{n} más sin mostrar.", "vacío", "También: ", "Temas: "
+    ),
+    "fr": Words(
+        ("dossier", "dossiers"), ("fichier", "fichiers"), "{n} autres non affichés.", "vide", "Aussi : ", "Sujets : "
+    ),
+    "pt": Words(
+        ("pasta", "pastas"), ("arquivo", "arquivos"), "Mais {n} não mostrados.", "vazio", "Também: ", "Temas: "
+    ),
+    "it": Words(
+        ("cartella", "cartelle"), ("file", "file"), "Altri {n} non mostrati.", "vuoto", "Inoltre: ", "Argomenti: "
+    ),
+    "ru": Words(("папка", "папки"), ("файл", "файлы"), "Ещё не показано: {n}.", "пусто", "Также: ", "Темы: "),
+    "zh": Words(("个目录", "个目录"), ("个文件", "个文件"), "另有 {n} 项未显示。", "空", "另有：", "主题："),
+    "ja": Words(
+        ("フォルダー", "フォルダー"), ("ファイル", "ファイル"), "ほか {n} 件は省略。", "空", "ほか：", "項目："
+    ),
+    "ko": Words(("폴더", "폴더"), ("파일", "파일"), "{n}개는 표시하지 않음.", "비어 있음", "또한: ", "주제: "),
 }
 
 

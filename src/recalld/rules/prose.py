@@ -28,7 +28,7 @@ _SNIFFED_CHARS: Final = 8_192
 _SIGNS_MIN: Final = 3
 _SIGNS: Final = {
     "text/rst": (
-        re.compile(r"^\.\. [\w:-]+::(?:\s|$)", re.MULTILINE),
+        re.compile(r"^\.\. [\w:-]+::(?:\s|$)|\A\s*([=*#~]{4,80})\n ?[^\n]{1,79}\n\1$", re.MULTILINE),
         re.compile(r"^\.\. _[^\n]+:$|:[a-z]+(?::[a-z]+)?:`[^`\n]+`|``[^`\n]+``|`[^`<\n]+<[^>\n]+>`_", re.MULTILINE),
     ),
     "text/asciidoc": (
@@ -42,6 +42,10 @@ _SIGNS: Final = {
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _WIDE_CHAR = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_ASIDE = re.compile(
+    r"\s?\((?:see|cf\.|siehe|véase|voir) [^()]{1,120}\)|\s?\((?:\\?#?\d{3,6}(?:, )?)+\)|（(?:参见|见|详见)[^（）]{1,60}）",
+    re.IGNORECASE,
+)
 # Marks that prose has few of and code, configuration and command output many.
 _CODE_MARK = re.compile(r"[{}<>=|;$\\@#^~`]|::|->|\(\)|//|--\w|\w_\w|&&")
 _CODE_LINE = re.compile(
@@ -111,7 +115,12 @@ def is_name(line: str) -> bool:
     return letters >= len(line.replace(" ", "")) * 0.7 and not _CODE_MARK.search(line) and not _CODE_LINE.match(line)
 
 
+def first_of(item: Block) -> str:
+    """Return the first sentence of a list's item, without its full stop and asides."""
+    return split(_ASIDE.sub("", item.text).strip() or item.text)[0].rstrip(".:：。；; ")
+
+
 def prose(block: Block) -> list[str]:
-    """Return a paragraph's sentences if the first of them is prose; [] otherwise."""
-    found = split(block.text)
+    """Return a paragraph's sentences if the first of them is prose; [] otherwise. Asides "(see …)" are left out."""
+    found = split(_ASIDE.sub("", block.text)) if block.kind is not BlockKind.NAME else []
     return found if found and (is_prose(found[0]) or (is_wide(found[0]) and len(found[0]) > 6)) else []

@@ -18,6 +18,7 @@ _TOCTREE = re.compile(r"^\.\. toctree::[ \t]*\n((?:[ \t]+\S[^\n]*\n?|[ \t]*\n)*)
 _TARGETED = re.compile(r"^(.+?)\s*<[^<>]+>$")
 _ITEM = re.compile(r"(?:[-*+•]|#\.|\(?(?:\d{1,3}|[a-zA-Z])[.)])[ \t]+")
 _TABLE = re.compile(r"\+[-=]{3,}[-=+]*\+?[ \t]*$|\|[ \t]|={2,}(?:[ \t]+={2,})+[ \t]*$|-{2,}(?:[ \t]+-{2,})+[ \t]*$")
+_CALL = re.compile(r"[(=].*|^[\w.]*\.(?=\w)")
 _OBJECT_NAMES: Final = """
 function method class attribute data exception module describe option envvar confval setting staticmethod classmethod
 property decorator program command object type macro directive role
@@ -87,17 +88,20 @@ class _Scan:
         return at + 1
 
     def _text(self, at: int, indent: int, bare: str) -> None:
-        kind = self.bodies[-1][1] if self.bodies else BlockKind.TEXT
+        member = any(kind is BlockKind.MEMBER for _, kind in self.bodies)
+        kind = BlockKind.MEMBER if member else self.bodies[-1][1] if self.bodies else BlockKind.TEXT
         item = _ITEM.match(bare)
-        if item and (self.build.open is None or self.build.open is BlockKind.ITEM):
-            self.build.line(self.starts[at], bare[item.end() :], BlockKind.ITEM, begins=True)
+        if item and self.build.open in {None, BlockKind.ITEM}:
+            self.build.line(self.starts[at], bare[item.end() :], kind if member else BlockKind.ITEM, begins=True)
             return
         text = re.sub(r"\s*::$", ":" if len(bare) > 2 and not bare[:-2].endswith(" ") else "", bare)
         term = self.build.open is BlockKind.TEXT and self.build.size == 1 and indent > self._indent_of(at - 1)
         if term:
             # A term and its definition: the definition is prose of its own.
+            name = self.build.last
             self.build.drop()
-            self.build.line(self.starts[at], text, BlockKind.ITEM, begins=True)
+            self.build.name(self.starts[at - 1], name)
+            self.build.line(self.starts[at], text, BlockKind.MEMBER, begins=True)
             return
         self.build.line(self.starts[at], text, kind)
 
@@ -133,8 +137,10 @@ class _Scan:
         directive = _DIRECTIVE.match(bare) if not _SUBSTITUTION.match(bare) else None
         name = directive[1].rsplit(":", 1)[-1].lower() if directive else ""
         if name in _OBJECTS or name in _NOTES:
-            self.bodies.append((indent, BlockKind.NOTE))
             lead = (directive[2] or "") if directive else ""
+            self.bodies.append((indent, BlockKind.MEMBER if name in _OBJECTS else BlockKind.NOTE))
+            if name in _OBJECTS and lead:
+                self.build.name(self.starts[at], f"``{_CALL.sub('', lead)}``")
             if name in _NOTES - {"admonition", "topic", "sidebar", "container", "rst-class"} and " " in lead:
                 self.build.line(self.starts[at], lead, BlockKind.NOTE)
             after = at + 1

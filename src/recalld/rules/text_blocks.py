@@ -11,12 +11,15 @@ HEADING_CHARS_MAX = 200
 
 
 class BlockKind(StrEnum):
-    """``NOTE``: text set apart from the running one (an admonition, a quotation, the body of a definition)."""
+    """``NOTE``: text set apart from the running one (an admonition, a quotation). ``NAME``: what a reference defines (a function,
+    an option, a term); ``MEMBER``: text about that one."""
 
     HEADING = "heading"
     TEXT = "text"
     ITEM = "item"
     NOTE = "note"
+    NAME = "name"
+    MEMBER = "member"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,11 @@ class BlockBuilder:
         """Add a heading."""
         self.end()
         self.found.append(Block(BlockKind.HEADING, depth, text.strip(), start))
+
+    def name(self, start: int, text: str) -> None:
+        """Add the name of something that the text defines."""
+        self.end()
+        self.found.append(Block(BlockKind.NAME, 0, text.strip(), start))
 
     def line(self, start: int, text: str, kind: BlockKind = BlockKind.TEXT, *, begins: bool = False) -> None:
         """Add a line to the open paragraph, or begin one of this ``kind``."""

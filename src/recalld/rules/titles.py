@@ -14,10 +14,11 @@ from . import media, names
 from .inline_markup import plain_markdown
 from .markdown import front_matter_end
 from .salience import terms
-from .sentences import fit, is_wide
+from .sentences import fit, is_wide, split
 
-TITLE_CHARS_MAX: Final = 120
+TITLE_CHARS_MAX: Final = 100
 _GENERIC: Final = frozenset({"readme", "index", "_index", "home", "skill", "docs", "doc", "documentation"})
+_NUMBER = re.compile(r"\d[\w.]*\w|\d")
 _NUMBERED = re.compile(r"^\d{1,4}[-_. ]+(?=[^\W\d])")
 
 
@@ -49,11 +50,28 @@ def _has_text_before(sections: Sequence[Section]) -> bool:
 
 def title_of(name: str, document: Document) -> str:
     """Return the document's title, or its file name in words; for ``folder/README.md`` that of its folder."""
-    title = plain_markdown(document.title)[:TITLE_CHARS_MAX]
+    own = document.title
+    # A heading is plain already: once more, ``{% block %}`` would be lost.
+    title = own if " › " in own or any(own == s.heading for s in document.sections) else plain_markdown(own)
+    return _shortened(title) or _words_in_folder(name)
+
+
+def _words_in_folder(name: str) -> str:
     folder, _, base = name.rpartition("/")
-    if not title and folder and words_of(base).lower() in _GENERIC:
-        return words_of(folder)
-    return title or words_of(base) or base
+    if folder and words_of(base).lower() in _GENERIC:
+        return words_of(folder.rpartition("/")[2])
+    return words_of(base) or base
+
+
+def _shortened(title: str) -> str:
+    """Return a path of headings without those in its middle if it is long, cut at a word."""
+    segments = title.split(" › ")
+    while len(" › ".join(segments)) > TITLE_CHARS_MAX and len(segments) > 2:
+        del segments[1]
+    last = (
+        segments[-1] if len(" › ".join(segments)) > TITLE_CHARS_MAX and len(segments[-1]) > TITLE_CHARS_MAX // 2 else ""
+    )
+    return fit(last or " › ".join(segments), TITLE_CHARS_MAX)
 
 
 def name_in_folder(uri: Uri) -> str:
@@ -64,12 +82,12 @@ def name_in_folder(uri: Uri) -> str:
 def title_of_part(name: str, document: Document, heading_path: Sequence[str]) -> str:
     """Return ``Document › Part › Section``: the title of a part of the document in the file ``name``. A heading of the
     title's own rank is its sibling, so the file name stands above both."""
-    title = document.title or words_of(name)
+    title = document.title or _words_in_folder(name)
     if not heading_path or title in heading_path:
         return " › ".join(heading_path or (title,))
     ranks = {section.heading: section.depth for section in reversed(document.sections)}
     siblings = title in ranks and ranks.get(heading_path[0], 99) <= ranks[title]
-    return " › ".join((words_of(name) if siblings else title, *heading_path))
+    return " › ".join((_words_in_folder(name) if siblings else title, *heading_path))
 
 
 def words_of(name: str) -> str:
@@ -82,8 +100,15 @@ def words_of(name: str) -> str:
 
 def titled(title: str, words: str, chars_max: int = ABSTRACT_CHARS_MAX) -> str:
     """Return ``Title: words``, or the words alone if they begin with the title or contain it."""
-    missing = set(terms(title)) - set(terms(words[:chars_max]))
-    if not title or not missing or (words and title.lower() in _GENERIC) or words.lower().startswith(title.lower()):
+    head = (split(words[:chars_max]) or [""])[0]
+    named = set(terms(title))
+    missing = named and {*named, *_NUMBER.findall(title)} - {*terms(head), *_NUMBER.findall(head)}
+    if (
+        not title
+        or (not missing and " › " not in title)
+        or (words and title.lower() in _GENERIC)
+        or words.lower().startswith(title.lower())
+    ):
         return fit(words or title, chars_max)
     colon = "：" if is_wide(words) and is_wide(title) else ": "
     return fit(f"{title.rstrip('.:：。 ')}{colon}{words}", chars_max)

@@ -291,6 +291,7 @@ def _below(root: Uri, folder: str) -> Uri:
 def _part(folder: Uri, name: str, part: Part, whole: Document, origin: dict[str, object], ports: Ports) -> Planned:
     """Return a section as a document of its own; its title is the heading path."""
     data, uri = part.text.encode(), folder / part.name
-    title = title_of_part(name, whole, part.heading_path)
+    in_folder = f"{folder.parts[-2]}/{name}" if len(folder.parts) > 2 else name
+    title = title_of_part(in_folder, whole, part.heading_path)
     document = replace(ports.parser.parse(part.name, data), title=title)
     return Planned(uri, data, hashlib.sha256(data).hexdigest(), document, chunks_of_file(uri, document), origin)
