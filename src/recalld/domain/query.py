@@ -136,17 +136,6 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Directory:
-    """A directory that the descent compared. ``evidence``: the rank sum of its best tier; ``reason``: why it stayed shut, ""
-    if it was opened."""
-
-    uri: Uri
-    evidence: float
-    opened: bool
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Taken:
     """A hit, and the ways by which it was found."""
 
@@ -166,10 +155,9 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """How an answer was found. ``rounds``: of the descent; ``taken``: the hits; ``cut``: the best entries that are no hits;
+    """How an answer was found. ``taken``: the hits; ``cut``: the best entries that are no hits;
     ``confidence``: the chance that what is stored answers the query."""
 
-    rounds: tuple[tuple[Directory, ...], ...] = ()
     taken: tuple[Taken, ...] = ()
     cut: tuple[Cut, ...] = ()
     confidence: float = 0.0

@@ -24,8 +24,6 @@ def show_explained(result: Mapping[str, Any], degraded: Sequence[str]) -> None:
     trajectory = result.get("trajectory") or {}
     for stage in trajectory.get("stages", []):
         echo(f"{stage['name']:<7} {stage['ms']:>7.1f} ms  {stage['note']}", "dim")
-    for directories in trajectory.get("rounds", []):
-        echo("descent  " + "; ".join(_directory(one) for one in directories), "dim")
     features = {entry["uri"]: entry["features"] for entry in result.get("provenance") or []}
     ways = {taken["uri"]: taken["by"] for taken in trajectory.get("taken", [])}
     for place, hit in enumerate(hits_of(result), 1):
@@ -65,8 +63,3 @@ def _bar(features: Sequence[Mapping[str, Any]]) -> str:
 
 def _colour(name: str) -> str:
     return _COLOURS.get(name.partition(":")[0], "dim")
-
-
-def _directory(one: Mapping[str, Any]) -> str:
-    state = "open" if one["opened"] else f"shut: {one['reason']}"
-    return f"{one['uri']} {one['evidence']:.2f} ({state})"

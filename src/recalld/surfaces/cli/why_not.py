@@ -26,7 +26,7 @@ def why_not(
     target: Annotated[
         list[str] | None, typer.Option("--uri", "-u", help="Search below this address (repeatable).")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many hits.")] = 10,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many hits.")] = 5,
     threshold: Annotated[
         float | None, typer.Option("--threshold", "-t", min=0.0, max=1.0, help="Only hits with a higher score.")
     ] = None,

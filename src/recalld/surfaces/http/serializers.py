@@ -144,13 +144,6 @@ def _provenance(found: Hit) -> dict[str, Any]:
 def _trajectory(found: Answer, by: Trajectory) -> dict[str, Any]:
     return {
         "stages": [{"name": one.name, "ms": round(one.took_ms, 3), "note": one.note} for one in found.stages],
-        "rounds": [
-            [
-                {"uri": str(one.uri), "evidence": one.evidence, "opened": one.opened, "reason": one.reason or None}
-                for one in directories
-            ]
-            for directories in by.rounds
-        ],
         "taken": [{"uri": str(one.uri), "by": list(one.by)} for one in by.taken],
         "cut": [{"uri": str(one.uri), "score": one.score, "rule": one.rule} for one in by.cut],
         "degraded": list(found.degraded),

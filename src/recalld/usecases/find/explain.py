@@ -47,7 +47,7 @@ async def explain(answer: Answer, ranking: Ranking) -> Answer:
         ways = [part.name for part in parts if part.value > 0 and part.name.startswith((WORDS, MEANING, PHRASE))]
         taken.append(Taken(hit.uri, tuple(ways)))
     cut = await _cut(order, best, answer.hits, ranking)
-    trajectory = Trajectory((), tuple(taken), cut, answer.answer_chance)
+    trajectory = Trajectory(tuple(taken), cut, answer.answer_chance)
     return replace(answer, hits=tuple(hits), trajectory=trajectory)
 
 

@@ -205,15 +205,6 @@ class StageResult(Model):
     note: str
 
 
-class DirectoryResult(Model):
-    """A directory that the descent compared, with the reason why it stayed shut."""
-
-    uri: str
-    evidence: float
-    opened: bool
-    reason: str | None = None
-
-
 class TakenResult(Model):
     """A hit, and the ways by which it was found."""
 
@@ -233,7 +224,6 @@ class TrajectoryResult(Model):
     """How an answer was found. ``confidence``: the chance that what is stored answers the query."""
 
     stages: list[StageResult]
-    rounds: list[list[DirectoryResult]]
     taken: list[TakenResult]
     cut: list[CutResult]
     degraded: list[str]
