@@ -80,7 +80,7 @@ def test_the_first_part_speaks_for_a_split_document() -> None:
         Listed("02_more.md", False, "Guide › More: Words."),
         Listed("03_end.md", False, "Guide › End: Words."),
     ]
-    assert abstract_of_directory("guide", entries, 3) == "Guide: How to store."
+    assert abstract_of_directory("guide", entries, 3) == "Guide: How to store. Topics: More; End."
 
 
 def test_a_lone_entry_speaks_for_its_directory_all_the_way_up() -> None:

@@ -12,6 +12,7 @@ from recalld.domain.policy import ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX
 
 from . import names
 from .language import WORDS, counted, language_of
+from .page import with_topics
 from .prose import is_prose
 from .salience import score
 from .sentences import first_sentence, fit, is_wide, split
@@ -36,7 +37,8 @@ _PICTURE = re.compile(r".{3,40} \S+, [\d.]+ [kMG]?B, not parsed yet|\S+ \(SVG\)$
 _LEGAL = re.compile(r"(?:licen[cs]e|copying|notice|authors)\b", re.IGNORECASE)
 _NAMES = re.compile(r"^\S+ \([\w+# ]+\): ")
 _LOCALE = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?$")
-_TITLED = re.compile(r"((?:[\w-]*\d: )?[^.!?。：]{1,80}?)(?:: |：)(?=\S)")
+_TITLED = re.compile(r"((?:[\w-]*\d: )?(?:[^.!?。：]|\.(?=\w)){1,80}?)(?:: |：)(?=\S)")
+_PATHED = re.compile(r"((?:[^›]{1,80} › ){1,6}[^›]{1,100}?)(?:: |：|\. (?=\S)|。(?=\S)|$)")
 _NAME_HEAD = re.compile(r"[\W\d_]*[^\W\d_]+")
 
 
@@ -57,7 +59,7 @@ class Listed:
         """The title in the abstract (else the name in words), and the rest of the abstract."""
         words = words_of(self.name)
         text = re.sub(rf"^{re.escape(self.name)}(?: \([^()]{{1,40}}\))?(?:: |$)", "", self.abstract)
-        mark = _TITLED.match(text)
+        mark = _PATHED.match(text) or _TITLED.match(text)
         return (mark[1], text[mark.end() :]) if mark and text == self.abstract else (words, text)
 
 
@@ -88,6 +90,8 @@ def abstract_of_directory(title: str, entries: Sequence[Listed], total: int) -> 
     """Return L0 of a directory, at most 256 characters: the abstract of its entry page, else the themes of its entries."""
     if not entries:
         return fit(f"{title}: {WORDS['en'].empty}", ABSTRACT_CHARS_MAX)
+    if _is_split(entries):
+        return _of_parts(entries)
     if opening := _lead(title, entries):
         return titled(title, opening)
     page = _entry_page(entries)
@@ -104,12 +108,12 @@ def _entry_page(entries: Sequence[Listed]) -> Listed | None:
 
 
 def _lead(title: str, entries: Sequence[Listed]) -> str:
-    """Return what speaks for the whole directory: its entry page, the first part of a split document, its only entry, the
-    directory that its name or custom makes the main one; "" if there is none."""
+    """Return what speaks for the whole directory: its entry page, its only entry, the directory that its
+    name or custom makes the main one; "" if there is none."""
     page = _entry_page(entries)
     if page is not None and is_prose(first_sentence(page.parts[1], 400)) and not _NAMES.search(page.abstract[:120]):
         return _without_name(page)
-    if len(entries) == 1 and not _LEGAL.match(entries[0].name) or _is_split(entries):
+    if len(entries) == 1 and not _LEGAL.match(entries[0].name):
         return _without_name(entries[0])
     folders = {e.name.lower(): e for e in entries if e.is_dir and e.abstract}
     if len(folders) > 4 and sum(bool(_LOCALE.match(name)) for name in folders) * 2 > len(folders):
@@ -125,6 +129,19 @@ def _is_split(entries: Sequence[Listed]) -> bool:
     """True for the parts of one document: numbered, and titled "Document › Section"."""
     numbered = all(re.match(r"\d{2,4}_", e.name) for e in entries)
     return numbered and sum(" › " in e.abstract[:120] for e in entries) * 2 >= len(entries)
+
+
+def _of_parts(entries: Sequence[Listed]) -> str:
+    """Return the L0 of a split document: its title, the first sentence of its first part, and the sections of all parts."""
+    first = entries[0]
+    named = next((e.parts[0] for e in entries if " › " in e.parts[0]), first.parts[0]).split(" › ")[0]
+    words = WORDS[language_of(" ".join(entry.abstract for entry in entries))]
+    text = first.parts[1] if " › " in first.parts[0] else re.sub(rf"^{re.escape(named)}(?:: |：)", "", first.abstract)
+    opening, _, topics = text.partition(words.topics)
+    sections = [t for t in re.split("[;；] ?", topics.rstrip(".。 ")) if t not in {"", "…"}]
+    sections += [entry.parts[0].split(" › ")[-1] for entry in entries[1:]]
+    opening = titled(named, (split(opening) or [""])[0])
+    return fit(with_topics(opening, list(dict.fromkeys(sections)), words.topics, 0), ABSTRACT_CHARS_MAX)
 
 
 def _without_name(entry: Listed) -> str:

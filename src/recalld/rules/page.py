@@ -52,7 +52,7 @@ def of_page(title: str, found: Sequence[Block], language: str) -> str:
     reserved = min(_RESERVED_CHARS, sum(len(topic) + 2 for topic in beside))
     topics = len("; ".join((*inner, *beside)))
     text = _opening(title, own, topics, GOOD)
-    items = [] if text or inner else _items("", own)
+    items = [] if text or names[1:] else _items("", own)
     if not (text or items or inner[1:]):
         text = _opening(title, own, topics, -9.0)
     if beside and len(title) + len(text) + _ANNOUNCED_CHARS * 2 > ABSTRACT_CHARS_MAX:
@@ -60,21 +60,23 @@ def of_page(title: str, found: Sequence[Block], language: str) -> str:
     chars_left = ABSTRACT_CHARS_MAX - len(title) - 2
     if names[1:] and own and own[0].kind is not BlockKind.HEADING:
         text = ""  # The text goes on from another part: its first sentence is about that one's last member.
-    words = WORDS[language_of(text) if is_wide(text) or text.endswith("。") else language]
+    sample = text or "".join(items or inner or beside)
+    words = WORDS[language_of(sample) if is_wide(sample) or sample.endswith("。") else language]
     if text:
         short = not inner and not beside and len(text) < (_SHORT_WIDE_CHARS if is_wide(text) else _SHORT_CHARS)
         listed = _items(text, found) if short else inner
-        whole = _with(titled(title, text), listed, "" if short or len(inner) == 1 else words.topics, reserved)
+        whole = with_topics(titled(title, text), listed, "" if short or len(inner) == 1 else words.topics, reserved)
     elif listed := items or inner:
         shown = enumerated(listed, chars_left - reserved, wide=is_wide("".join(listed)))
         whole = f"{title}{'：' if is_wide(shown) and is_wide(title) else ': '}{shown}" if shown else title
         if len(listed) < 2 and (more := lead(rest, title, ABSTRACT_CHARS_MAX - len(whole) - 3, score_min=GOOD)):
-            whole = _with(whole, [more], "", 0)
+            whole = with_topics(whole, [more], "", 0)
+        whole = with_topics(whole, inner if items else [], words.topics, reserved)
     elif beside:
         whole = title
     else:
         return ""
-    return _with(whole, beside, words.also, 0)
+    return with_topics(whole, beside, words.also, 0)
 
 
 def _opening(title: str, own: Sequence[Block], topics: int, score_min: float) -> str:
@@ -128,7 +130,7 @@ def _items(text: str, found: Iterable[Block]) -> list[str]:
     return [item for item in first if item not in text]
 
 
-def _with(text: str, topics: Sequence[str], announced: str, reserved: int) -> str:
+def with_topics(text: str, topics: Sequence[str], announced: str, reserved: int) -> str:
     """Return the text followed by as many topics as fit and leave space for ``reserved`` characters."""
     wide = is_wide(text) or text.endswith("。") or announced.endswith("：")
     gap = "" if wide else " "
