@@ -65,7 +65,7 @@ async def test_reasons_come_with_provenance_alone(http: httpx.AsyncClient) -> No
     plain = (await http.post(f"{AT}/find", json={"query": "tea"})).json()["result"]
     result = (await http.post(f"{AT}/find", json={"query": "tea", "include_provenance": True})).json()["result"]
     assert set(result) - set(plain) == {"provenance", "trajectory"}
-    assert set(result["trajectory"]) == {"stages", "taken", "cut", "degraded", "confidence"}
+    assert set(result["trajectory"]) == {"stages", "taken", "cut", "degraded", "confidence", "answerable"}
     assert [set(one) for one in result["provenance"]] == [{"uri", "sources", "features"}] * result["total"]
 
 

@@ -148,6 +148,7 @@ def _trajectory(found: Answer, by: Trajectory) -> dict[str, Any]:
         "cut": [{"uri": str(one.uri), "score": one.score, "rule": one.rule} for one in by.cut],
         "degraded": list(found.degraded),
         "confidence": by.confidence,
+        "answerable": found.answerable,
     }
 
 

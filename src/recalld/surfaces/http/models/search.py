@@ -221,13 +221,15 @@ class CutResult(Model):
 
 
 class TrajectoryResult(Model):
-    """How an answer was found. ``confidence``: the chance that what is stored answers the query."""
+    """How an answer was found. ``confidence``: the chance that what is stored answers the query; ``answerable``: it is
+    likely."""
 
     stages: list[StageResult]
     taken: list[TakenResult]
     cut: list[CutResult]
     degraded: list[str]
     confidence: float
+    answerable: bool
 
 
 class FindResult(Model):
