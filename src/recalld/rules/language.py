@@ -71,7 +71,8 @@ def language_of(text: str) -> str:
     wide = len(_HAN.findall(sample)) + len(_KANA.findall(sample))
     if len(_HANGUL.findall(sample)) * 6 > len(sample):
         return "ko"
-    if wide * 6 > len(sample):
+    # A page of tables and code has few words: an eighth of wide characters tells its language.
+    if wide * 8 > sum(map(str.isalnum, sample)):
         return "ja" if len(_KANA.findall(sample)) * 12 > wide else "zh"
     if len(_CYRILLIC.findall(sample)) * 3 > len(sample):
         return "ru"

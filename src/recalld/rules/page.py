@@ -27,7 +27,7 @@ _WORDS_MIN: Final = 3
 _SILENT_WORDS: Final = """
 introduction|overview|summary|usage|examples|example|see also|api|notes|note|contents|table of contents|description|bugfixes|
 bug fixes|bugs fixed|miscellaneous|other|others|general|details|basics|synopsis|options|faq|references|related|more|next steps|
-what's next|further reading|background|conclusion|prerequisites|requirements|changelog|license|props|
+what's next|further reading|background|conclusion|prerequisites|requirements|changelog|license|props|warning|
 einleitung|überblick|siehe auch|introducción|véase también|voir aussi|何时使用|代码演示|简介|介绍|概述|示例|用法|参考|注意|说明|
 类型|默认值|はじめに|概要|例
 """
