@@ -101,7 +101,7 @@ def lead(
             # A shorter complete sentence is better than a cut one.
             score -= 0.6 if len(sentence) > chars_max else 0.0
             lists = sentence.endswith(_LEADS) and len(sentences) == at + 1 and _items(found[order + 1 : order + 2])
-            score += 0.5 if lists else 0.0
+            score += 0.7 if lists else 0.0
             candidates.append(_Candidate(score - 0.2 * min(paragraphs, 4) - 0.01 * order, order, sentences, at))
         paragraphs += bool(sentences)
     if not candidates:
@@ -150,9 +150,9 @@ def _score(sentence: str, block: Block, headings: int, at: int, *, alone: bool =
     wide = is_wide(sentence)
     size = len(sentence) * (2.5 if wide else 1)
     score = 2.0 - 0.25 * min(headings, 6) - 0.3 * at
-    score -= {BlockKind.TEXT: 0.0, BlockKind.ITEM: 0.6, BlockKind.NOTE: 0.5}.get(block.kind, 0.0)
+    score -= {BlockKind.TEXT: 0.0, BlockKind.ITEM: 0.9, BlockKind.NOTE: 0.5}.get(block.kind, 0.0)
     score -= 0.0 if _ENDED.search(sentence) or sentence.endswith(_ASKS_OR_LEADS) else 0.4
-    score -= 0.5 if sentence.endswith(_LEADS) else 0.3 if sentence.endswith(_ASKS_OR_LEADS) else 0.0
+    score -= 0.7 if sentence.endswith(_LEADS) else 0.3 if sentence.endswith(_ASKS_OR_LEADS) else 0.0
     score -= 0.4 if size < 30 and alone else 0.0
     score -= 0.3 if size > 300 else 0.0
     score -= 0.7 if _ANNOUNCES.search(sentence) and not sentence.endswith(_ASKS_OR_LEADS) else 0.0
