@@ -74,6 +74,11 @@ def test_an_abstract_is_the_lead_and_what_distinguishes_the_page(name: str, text
     assert abstract(name, built_in().parse(name, text.encode())) == found
 
 
+def test_the_type_of_an_option_is_no_item_of_an_abstract() -> None:
+    text = "- Type: `boolean`\n- Default: `false`\n\nSets the charset of the page.\n"
+    assert abstract("charset.md", built_in().parse("charset.md", text.encode())) == "Sets the charset of the page."
+
+
 def test_a_part_names_the_sections_beside_its_first_one() -> None:
     text = "### Bug fixes\n\n- Avoid a crash of the parser at the end.\n\n### Docker\n\nWords.\n\n### Internal changes\n\nWords.\n"
     part = replace(built_in().parse("02_bug.md", text.encode()), title="Changes › 1.4 › Bug fixes")

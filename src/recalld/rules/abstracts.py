@@ -54,5 +54,5 @@ def _by_names(name: str, document: Document) -> str:
     """Return ``config.json (JSON): server, logging``: the top names of a file without sentences."""
     shape = document.facts.get("shape", "") or _SHAPES.get(document.media, "")
     top = [symbol for symbol in document.symbols if "." not in symbol] or list(document.symbols)
-    named = document.title if document.title.strip() and not _is_data(document.media) else name
+    named = name if _is_data(document.media) else " ".join(document.title.split()) or name
     return named + (f" ({shape})" if shape else "") + (f": {', '.join(top[:40])}" if top else "")

@@ -31,6 +31,8 @@ what's next|further reading|background|conclusion|prerequisites|requirements|cha
 einleitung|überblick|siehe auch|introducción|véase también|voir aussi|何时使用|代码演示|简介|介绍|概述|示例|用法|参考|注意|说明|
 类型|默认值|はじめに|概要|例
 """
+# "Type: boolean" says nothing of the page.
+_RECORD = re.compile(r"(?:types?|default(?: value)?|since|typ|类型|默认值|版本)\s?[:：]", re.IGNORECASE)
 _OPENING_WORDS: Final = """
 introduction|overview|summary|description|about|background|einleitung|überblick|introducción|何时使用|简介|介绍|概述|はじめに|概要
 """
@@ -126,7 +128,7 @@ def _telling(above: set[str], marks: Iterable[Block]) -> list[str]:
 
 def _items(text: str, found: Iterable[Block]) -> list[str]:
     """Return the first sentence of each item of a list, without those in the text already."""
-    first = (first_of(b) for b in found if b.kind is BlockKind.ITEM)
+    first = (first_of(b) for b in found if b.kind is BlockKind.ITEM and not _RECORD.match(b.text))
     return [item for item in first if item not in text]
 
 
