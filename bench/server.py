@@ -66,7 +66,14 @@ async def serving(data: Path, **environment: str) -> AsyncIterator[Server]:
     command = [sys.executable, "-m", "recalld", "serve", "--data", str(data), "--port", str(port)]
     with data.with_suffix(".log").open("ab") as log:
         begun = time.perf_counter()
-        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **environment}, cwd=data.parent)
+        # Static vectors unless the environment names a model: MiniLM's background work would be in every figure.
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            env={"RECALLD_EMBEDDER__PROVIDER": "static", **os.environ, **environment},
+            cwd=data.parent,
+        )
     try:
         server = Server(process, port, data, await _first_health(process, port, begun))
         await server.ready()
