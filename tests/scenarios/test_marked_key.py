@@ -89,6 +89,7 @@ VERBS: dict[str, Act] = {
     "grep": lambda r, _: r.grep("viking://resources", "heron"),
     "glob": lambda r, _: r.glob("**/*.md"),
     "find": lambda r, _: r.find("heron by the water"),
+    "why_not": lambda r, _: r.why_not(NOTE, "stork by the water"),
     "search": lambda r, _: r.search("where the heron is"),
     "assemble": lambda r, _: r.assemble("heron and stork"),
     "count": lambda r, _: r.count(),
@@ -225,6 +226,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "session context": ("session", "context", "s"),
     "session commit": ("session", "commit", "s"),
     "find": ("find", "heron by the water", "-p"),
+    "why-not": ("why-not", NOTE, "stork by the water"),
     "ls": ("ls", "viking://resources", "-l"),
     "tree": ("tree", "viking://resources"),
     "stat": ("stat", NOTE),
@@ -280,7 +282,15 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "session delete": ("session", "delete", "s"),
 }
 """In this order, after a import's task is known."""
-FAILING = {"task wait": {7}, "import-openviking": {2, 6, 7}, "doctor": {1}, "fsck": {5}, "history purge": {4}}
+# The import may have ended before it is cancelled.
+FAILING = {
+    "task cancel": {0, 5},
+    "task wait": {0, 7},
+    "import-openviking": {2, 6, 7},
+    "doctor": {1},
+    "fsck": {5},
+    "history purge": {4},
+}
 """The exit codes of commands that cannot end well here: the task is cancelled, the source is the broken provider, the
 providers fail, the server has the store open, and purging needs the root key. With ``fsck`` and ``doctor`` asked again when
 it has ended."""

@@ -44,6 +44,7 @@ ELSEWISE = {
     "GET /content/read": "lines of a text: its stat says how long it is",
     "GET /sessions/{session_id}/tool-results/{tool_result_id}": "has_more says so",
     "POST /search/find": "the best of all that could be found",
+    "POST /search/why-not": "one entry: its limit is that of the search",
     "POST /search/search": "the best of all that could be found",
     "POST /skills/find": "the best of all that could be found",
 }

@@ -131,6 +131,7 @@ class BlockingWorkspace(_Blocking[Workspace]):
     grep = _blocking(Workspace.grep)
     glob = _blocking(Workspace.glob)
     find = _blocking(Workspace.find)
+    why_not = _blocking(Workspace.why_not)
     search = _blocking(Workspace.search)
     assemble = _blocking(Workspace.assemble)
     count = _blocking(Workspace.count)

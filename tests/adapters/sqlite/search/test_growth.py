@@ -72,4 +72,4 @@ async def test_a_growing_index_is_never_seen_half_updated(tmp_path: Path, monkey
         growing = False
     readers.close()
     searches = sum(task.result() for task in asking)
-    assert searches > STEPS // 10  # a search is five calls, a step is one: 40 on a busy machine
+    assert searches > STEPS // 40  # a search is five calls, a step is one: 40 on a busy machine
