@@ -37,13 +37,13 @@ def test_a_hit_passes_every_gate() -> None:
     [
         ({"hidden": "not found: x"}, "visible", ("", None)),
         ({"unindexed": "a job has yet to index it"}, "indexed", ("", None)),
-        ({"excluded": (("level", "level is 0"),)}, "filters", ("level", "0,1,2")),
-        ({"excluded": (("target_uri", "it is not below x"),)}, "filters", ("target_uri", BELOW)),
-        ({"ranks": None, "place": 0}, "candidate", ("target_uri", BELOW)),
-        ({"ranks": replace(FOUND.ranks, score=0.0876), "place": 0}, "threshold", ("score_threshold", 0.08)),
+        ({"excluded": (("levels", "level is 0"),)}, "filters", ("levels", "0,1,2")),
+        ({"excluded": (("targets", "it is not below x"),)}, "filters", ("targets", BELOW)),
+        ({"ranks": None, "place": 0}, "candidate", ("targets", BELOW)),
+        ({"ranks": replace(FOUND.ranks, score=0.0876), "place": 0}, "threshold", ("score_min", 0.08)),
         ({"place": 14}, "limit", ("limit", 14)),
-        ({"place": 2000}, "limit", ("target_uri", BELOW)),
-        ({"place": 0}, "distinct", ("target_uri", BELOW)),
+        ({"place": 2000}, "limit", ("targets", BELOW)),
+        ({"place": 0}, "distinct", ("targets", BELOW)),
     ],
 )
 def test_the_first_closed_gate_ends_the_list_and_names_its_change(

@@ -31,7 +31,7 @@ class Ranks:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The nearest change that opens a gate: ``parameter`` of the search and its new ``value``, None to leave it out.
+    """The nearest change that opens a gate: ``parameter`` of the query and its new ``value``, None to leave it out.
     ``parameter`` is "" if it is no parameter."""
 
     parameter: str

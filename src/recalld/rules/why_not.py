@@ -53,10 +53,10 @@ def _filters(facts: EntryFacts) -> _Verdict:
         return Gate("filters", True, "targets and filters let it through"), None
     parameter, _ = facts.excluded[0]
     detail = "; ".join(reason for _, reason in facts.excluded)
-    if parameter == "target_uri":
+    if parameter == "targets":
         parent = str(facts.uri.parent)
         return Gate("filters", False, detail), Change(parameter, parent, f"search below {parent}")
-    if parameter == "level":
+    if parameter == "levels":
         return Gate("filters", False, detail), Change(parameter, "0,1,2", "search level 0,1,2")
     return Gate("filters", False, detail), Change(parameter, None, f"leave out {parameter}")
 
@@ -70,7 +70,7 @@ def _candidate(facts: EntryFacts) -> _Verdict:
     if facts.ranks is None:
         parent = str(facts.uri.parent)
         detail += "; others match better, so it was not compared"
-        return Gate("candidate", False, detail), Change("target_uri", parent, f"search below {parent}")
+        return Gate("candidate", False, detail), Change("targets", parent, f"search below {parent}")
     ranks = facts.ranks
     meaning = "".join(f", {place} by meaning ({model})" for model, place in ranks.meaning.items())
     places = f"place {ranks.fused} of {ranks.entries}: {ranks.words} by words{meaning}"
@@ -84,7 +84,7 @@ def _threshold(facts: EntryFacts) -> _Verdict:
     threshold = lower_threshold(score)
     return (
         Gate("threshold", False, f"score {score:.3f} is not above the threshold {facts.cut:g}"),
-        Change("score_threshold", threshold, f"lower score_threshold to {threshold:g}"),
+        Change("score_min", threshold, f"lower the threshold to {threshold:g}"),
     )
 
 
@@ -94,7 +94,7 @@ def _limit(facts: EntryFacts) -> _Verdict:
     detail = f"it is hit {facts.place}, the limit is {facts.limit}"
     if facts.place > LIMIT_MAX:
         parent = str(facts.uri.parent)
-        return Gate("limit", False, detail), Change("target_uri", parent, f"search below {parent}")
+        return Gate("limit", False, detail), Change("targets", parent, f"search below {parent}")
     return Gate("limit", False, detail), Change("limit", facts.place, f"raise limit to {facts.place}")
 
 
@@ -104,7 +104,7 @@ def _distinct(facts: EntryFacts) -> _Verdict:
     parent = str(facts.uri.parent)
     return (
         Gate("distinct", False, "a memory among the hits quotes it and stands for it"),
-        Change("target_uri", parent, f"search below {parent}"),
+        Change("targets", parent, f"search below {parent}"),
     )
 
 

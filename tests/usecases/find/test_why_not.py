@@ -50,7 +50,7 @@ async def test_what_lies_behind_the_limit_is_a_hit_with_the_limit_named(birds: H
 async def test_what_scores_too_low_is_a_hit_with_the_threshold_named(birds: Harness) -> None:
     wanted = str((await birds.engine.find(QUESTION)).hits[3].uri)
     gate, parameter, value = closed(await verdict_of(birds, wanted, score_threshold=0.99))
-    assert (gate, parameter) == ("threshold", "score_threshold")
+    assert (gate, parameter) == ("threshold", "score_min")
     assert isinstance(value, float)
     assert wanted in [str(hit.uri) for hit in (await birds.engine.find(QUESTION, score_threshold=value)).hits]
 
@@ -58,11 +58,11 @@ async def test_what_scores_too_low_is_a_hit_with_the_threshold_named(birds: Harn
 @pytest.mark.parametrize(
     ("options", "parameter"),
     [
-        ({"target_uri": "viking://~"}, "target_uri"),
-        ({"level": [0, 1]}, "level"),
-        ({"context_type": "memory"}, "context_type"),
+        ({"target_uri": "viking://~"}, "targets"),
+        ({"level": [0, 1]}, "levels"),
+        ({"context_type": "memory"}, "types"),
         ({"tags": ["k=v"]}, "tags"),
-        ({"until": "2001-01-01"}, "time range"),
+        ({"until": "2001-01-01"}, "times"),
     ],
 )
 async def test_a_filter_that_leaves_it_out_is_named(birds: Harness, options: dict[str, Any], parameter: str) -> None:
@@ -71,7 +71,7 @@ async def test_a_filter_that_leaves_it_out_is_named(birds: Harness, options: dic
 
 async def test_a_directory_is_found_on_its_own_levels_alone(birds: Harness) -> None:
     await birds.settle()
-    assert closed(await verdict_of(birds, BIRDS)) == ("filters", "level", "0,1,2")
+    assert closed(await verdict_of(birds, BIRDS)) == ("filters", "levels", "0,1,2")
     assert (await verdict_of(birds, BIRDS, level=[0, 1, 2], score_threshold=0.0)).gates[2].open
 
 

@@ -19,6 +19,14 @@ from recalld.rules.redact import redacted
 from recalld.rules.sidecar import not_ready
 
 _LISTS = {ContextType.MEMORY: "memories", ContextType.RESOURCE: "resources", ContextType.SKILL: "skills"}
+_PARAMETERS = {
+    "targets": "target_uri",
+    "types": "context_type",
+    "levels": "level",
+    "score_min": "score_threshold",
+    "times": "time range",
+}
+"""Fields of a query, as the body of a find names them."""
 _DIR_MODE = 0o755
 _FILE_MODE = 0o644
 _QUEUES = {"embed": "Embedding", "extract": "SessionCommit", "import": "AddResource"}
@@ -162,7 +170,12 @@ def why_not(found: WhyNot) -> dict[str, Any]:
         "score": ranks and ranks.score,
         "ranks": ranks
         and {"words": ranks.words, "meaning": dict(ranks.meaning), "fused": ranks.fused, "entries": ranks.entries},
-        "nearest": nearest and {"parameter": nearest.parameter or None, "value": nearest.value, "text": nearest.text},
+        "nearest": nearest
+        and {
+            "parameter": _PARAMETERS.get(nearest.parameter, nearest.parameter) or None,
+            "value": nearest.value,
+            "text": nearest.text,
+        },
     }
 
 

@@ -131,14 +131,14 @@ async def _excluded(query: Query, entry: _Entry, caller: Caller, ports: Ports) -
     uri = entry.node.uri
     searched = query.targets or (Uri(("user", caller.user)), Uri(("resources",)))
     if not any(uri.under(target) for target in searched):
-        found.append(("target_uri", f"it is not below {' or '.join(map(str, searched))}"))
+        found.append(("targets", f"it is not below {' or '.join(map(str, searched))}"))
     plain = Query("", targets=(uri,), levels=LEVELS)
     levels = query.levels or (2,)
     filters = {
-        "context_type": (replace(plain, types=query.types), f"context_type is {', '.join(query.types)}"),
-        "level": (replace(plain, levels=levels), f"only level {', '.join(map(str, levels))} is searched"),
+        "types": (replace(plain, types=query.types), f"only {', '.join(query.types)} is searched"),
+        "levels": (replace(plain, levels=levels), f"only level {', '.join(map(str, levels))} is searched"),
         "tags": (replace(plain, tags=query.tags), f"it lacks one of the tags {', '.join(query.tags)}"),
-        "time range": (replace(plain, ranges=query.times), "it was not changed in that time"),
+        "times": (replace(plain, ranges=query.times), "it was not changed in that time"),
     }
     for name, (alone, reason) in filters.items():
         if alone != plain and not await _lets_through(alone, entry, caller, ports):
